@@ -1,0 +1,69 @@
+"""Rigid motion: exponential map, best rigid fit (Kabsch/ICP). Lengths in mm."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
+
+from autocar_ros.errors import InvalidInputError
+from autocar_ros.types import FloatArray
+
+
+class RigidTransform(NamedTuple):
+    """x -> rotation x + translation."""
+
+    rotation: FloatArray  # (3, 3)
+    translation: FloatArray  # (3,) mm
+
+    def apply(self, points: FloatArray) -> FloatArray:
+        """Move points (..., 3) mm."""
+        return np.asarray(points @ self.rotation.T + self.translation)
+
+    def inverse(self) -> RigidTransform:
+        """Return the inverse motion."""
+        return RigidTransform(self.rotation.T, -self.rotation.T @ self.translation)
+
+    def compose(self, first: RigidTransform) -> RigidTransform:
+        """Return `self` after `first`."""
+        return RigidTransform(
+            self.rotation @ first.rotation, self.rotation @ first.translation + self.translation
+        )
+
+
+IDENTITY = RigidTransform(np.eye(3), np.zeros(3))
+
+
+def rigid_fit(moving: FloatArray, fixed: FloatArray) -> RigidTransform:
+    """Least-squares motion of corresponding points (N, 3) mm (Kabsch 1976)."""
+    if moving.shape != fixed.shape or moving.ndim != 2 or moving.shape[1] != 3 or len(moving) < 3:
+        raise InvalidInputError(f"need two (N >= 3, 3) point sets, got {moving.shape} and {fixed.shape}")
+    cm, cf = moving.mean(0), fixed.mean(0)
+    rotation = Rotation.align_vectors(fixed - cf, moving - cm)[0].as_matrix()
+    return RigidTransform(rotation, cf - rotation @ cm)
+
+
+def rigid_register(moving: FloatArray, fixed: FloatArray, iterations: int = 60, keep: float = 0.6) -> RigidTransform:
+    """Trimmed iterative closest point (Besl & McKay 1992) of (N, 3) to (M, 3) mm.
+
+    Each step fits the points whose distance is below the `keep` quantile (at least 2 mm). Starts from the given
+    place and from coinciding centroids, and returns the better.
+    """
+    tree = KDTree(fixed)
+    start = RigidTransform(np.eye(3), fixed.mean(0) - moving.mean(0))
+    fits = [_icp(moving, fixed, tree, t, iterations, keep) for t in (IDENTITY, start)]
+    return min(fits, key=lambda t: float(np.median(tree.query(t.apply(moving))[0])))
+
+
+def _icp(
+    moving: FloatArray, fixed: FloatArray, tree: KDTree, t: RigidTransform, iterations: int, keep: float
+) -> RigidTransform:
+    for _ in range(iterations):
+        distance, nearest = tree.query(t.apply(moving))
+        near = distance <= max(float(np.quantile(distance, keep)), 2.0)
+        if near.sum() < 3:
+            return t
+        t = rigid_fit(moving[near], fixed[nearest[near]])
+    return t
