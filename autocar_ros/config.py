@@ -6,6 +6,7 @@ ROS parameters and the generated documentation are made from the same fields (`r
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -40,7 +41,7 @@ def _check_option(name: str, value: Any, default: Any, meta: Any) -> None:
         raise ConfigError(f"{name} must be {kind.__name__}, got {value!r}")
     unit = f" {meta['unit']}" if meta["unit"] else ""
     for v in value if isinstance(value, tuple) else (value,):
-        if isinstance(v, float) and v != v:
+        if isinstance(v, float) and math.isnan(v):
             raise ConfigError(f"{name} must not be NaN")
         if meta["low"] is not None and v < meta["low"]:
             raise ConfigError(f"{name} must be >= {meta['low']}{unit}, got {v}")

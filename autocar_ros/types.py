@@ -79,7 +79,7 @@ class CArmPose:
 
     def check(self) -> CArmPose:
         """Return self, or raise `PoseError` that names the field."""
-        numbers = {
+        numbers: dict[str, float | tuple[float, ...]] = {
             "primary_angle": self.primary_angle,
             "secondary_angle": self.secondary_angle,
             "source_to_detector": self.source_to_detector,
@@ -134,7 +134,8 @@ class FramePair:
             pose.check()
             if mask.dtype != np.uint8 or mask.shape != (pose.rows, pose.columns):
                 raise InvalidInputError(
-                    f"mask of plane {name} is {mask.dtype} {mask.shape}, its pose says uint8 {(pose.rows, pose.columns)}"
+                    f"mask of plane {name} is {mask.dtype} {mask.shape}, "
+                    f"its pose says uint8 {(pose.rows, pose.columns)}"
                 )
 
     @property

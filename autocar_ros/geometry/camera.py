@@ -45,7 +45,7 @@ class Camera:
     def project(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Project (..., N, 3) mm to pixels (..., N, 2) and depths (..., N) mm."""
         pixels, depth = project(self.projection, points)
-        return pixels, depth
+        return np.asarray(pixels), np.asarray(depth)
 
     def rays(self, pixels: FloatArray) -> FloatArray:
         """Directions (..., N, 3) through pixels (..., N, 2), scaled to depth 1: X = source + depth * ray."""
@@ -58,7 +58,7 @@ class Camera:
     def mm_per_pixel(self, depth: FloatArray | float) -> FloatArray:
         """Size of a pixel in mm at a depth [mm]."""
         focal = np.sqrt(abs(self.matrix[0, 0] * self.matrix[1, 1]))
-        return np.asarray(depth, float) / focal
+        return np.asarray(np.asarray(depth, float) / focal)
 
     def contains(self, pixels: FloatArray, margin: float = 0.0) -> Any:
         """(..., N) bool: pixels (..., N, 2) inside the image, at least `margin` px from its border."""

@@ -61,9 +61,9 @@ def _icp(
     moving: FloatArray, fixed: FloatArray, tree: KDTree, t: RigidTransform, iterations: int, keep: float
 ) -> RigidTransform:
     for _ in range(iterations):
-        distance, nearest = tree.query(t.apply(moving))
-        near = distance <= max(float(np.quantile(distance, keep)), 2.0)
-        if near.sum() < 3:
+        distance, nearest = (np.asarray(found) for found in tree.query(t.apply(moving)))
+        near = np.flatnonzero(distance <= max(float(np.quantile(distance, keep)), 2.0))
+        if len(near) < 3:
             return t
         t = rigid_fit(moving[near], fixed[nearest[near]])
     return t
