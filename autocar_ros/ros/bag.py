@@ -1,0 +1,250 @@
+"""Bags: MCAP files in the rosbag2 layout, through `rosbags`, readable by `ros2 bag` and Foxglove.
+
+Bytes are moved as they are on the wire; a message is decoded only where the caller asks for objects.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message, serialize_message
+from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from autocar_ros.errors import BagError
+from autocar_ros.ros.resources import PACKAGE, message_class, resource, type_name
+
+_INFINITE = QosTime(2147483647, 4294967295)
+_RECORD_DEPTH = 50
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One message of a bag, undecoded."""
+
+    topic: str
+    type_name: str
+    stamp_ns: int  # log time: when it was received; the exposure time is in the message's header
+    data: bytes  # CDR
+
+    def decode(self) -> Any:
+        """Generated message object; raises `BagError` when the bytes do not fit the type."""
+        try:
+            return deserialize_message(self.data, message_class(self.type_name))
+        except Exception as e:  # rclpy raises its own C++ exception class
+            raise BagError(f"a message on {self.topic} is not a valid {self.type_name}: {e}") from e
+
+
+class BagWriter:
+    """Write messages into a new bag folder; a context manager.
+
+    Raises `BagError` when the folder exists or cannot be written.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._store = our_typestore()
+        self._connections: dict[str, Connection] = {}
+        self.counts: dict[str, int] = {}
+        try:
+            self._writer = Writer(Path(path), version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP)
+            self._writer.open()
+        except Exception as e:
+            raise BagError(f"cannot write a bag at {path}: {e}") from e
+
+    def write(self, topic: str, stamp_ns: int, message: Any, qos: QoSProfile | None = None) -> None:
+        """Append a message object; the first one on a topic fixes the topic's type and `qos`."""
+        self.write_raw(topic, type_name(type(message)), stamp_ns, serialize_message(message), qos)
+
+    def write_raw(
+        self, topic: str, type_name: str, stamp_ns: int, data: bytes, qos: QoSProfile | None = None
+    ) -> None:
+        """Append a serialized (CDR) message."""
+        connection = self._connections.get(topic) or self._connect(topic, type_name, qos)
+        self._writer.write(connection, stamp_ns, data)
+        self.counts[topic] += 1
+
+    def _connect(self, topic: str, type_name: str, qos: QoSProfile | None) -> Connection:
+        if type_name not in self._store.types:
+            raise BagError(f"cannot record {topic}: the definition of {type_name} is not known")
+        profiles = [_bag_qos(qos)] if qos else []
+        connection = self._writer.add_connection(
+            topic, type_name, typestore=self._store, offered_qos_profiles=profiles
+        )
+        self._connections[topic] = connection
+        self.counts[topic] = 0
+        return connection
+
+    def close(self) -> None:
+        """Write index and metadata; a bag that was not closed cannot be read."""
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+class BagReader:
+    """Read a bag (folder or bare .mcap file); a context manager. Raises `BagError` for what is no readable bag."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        try:
+            self._reader = Reader(self.path)
+            self._reader.open()
+        except FileNotFoundError as e:
+            raise BagError(f"no bag at {path}: {e}") from e
+        except Exception as e:  # a corrupt file fails in many ways
+            raise BagError(f"{path} is not a readable bag ({e}): was its recording closed?") from e
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Type name of every topic."""
+        return {c.topic: c.msgtype for c in self._reader.connections}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Messages of every topic."""
+        return {c.topic: c.msgcount for c in self._reader.connections}
+
+    @property
+    def start_ns(self) -> int:
+        """Log time of the first message."""
+        return self._reader.start_time
+
+    @property
+    def end_ns(self) -> int:
+        """Just after the log time of the last message."""
+        return self._reader.end_time
+
+    def qos(self, topic: str) -> QoSProfile:
+        """Profile that the topic was recorded with; reliable, depth 10 when the bag has none."""
+        profiles = [q for c in self._reader.connections if c.topic == topic for q in c.ext.offered_qos_profiles]
+        return _ros_qos(profiles[0]) if profiles else QoSProfile(depth=10)
+
+    def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
+        """Messages in the order of their log time, of all or of some topics."""
+        wanted = None if topics is None else set(topics)
+        connections = [c for c in self._reader.connections if wanted is None or c.topic in wanted]
+        try:
+            for c, stamp, data in self._reader.messages(connections):
+                yield BagMessage(c.topic, c.msgtype, stamp, bytes(data))
+        except Exception as e:
+            raise BagError(f"{self.path} is damaged: {e}") from e
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+class Recorder:
+    """Records topics of a running system through `node`, undecoded, each as soon as somebody publishes it.
+
+    `wanted` gets every topic name (absolute) and says whether to record it. Spin the node to record.
+    """
+
+    def __init__(self, node: Node, writer: BagWriter, wanted: Callable[[str], bool]) -> None:
+        self._node, self._writer, self._wanted = node, writer, wanted
+        self._subscriptions: dict[str, Any] = {}
+        self._timer = node.create_timer(0.2, self.discover, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.discover()
+
+    def discover(self) -> None:
+        """Subscribe to the wanted topics that have a publisher by now."""
+        for topic, types in self._node.get_topic_names_and_types():
+            publishers = self._node.get_publishers_info_by_topic(topic)
+            if topic not in self._subscriptions and publishers and self._wanted(topic):
+                self._subscribe(topic, types[0], _offered(info.qos_profile for info in publishers))
+
+    def _subscribe(self, topic: str, type_name: str, qos: QoSProfile) -> None:
+        def keep(data: bytes) -> None:
+            now = self._node.get_clock().now().nanoseconds
+            self._writer.write_raw(topic, type_name, now, data, qos)
+
+        self._subscriptions[topic] = self._node.create_subscription(
+            message_class(type_name), topic, keep, qos, raw=True
+        )
+
+    def close(self) -> None:
+        """Stop recording (the writer stays open)."""
+        self._node.destroy_timer(self._timer)
+        for subscription in self._subscriptions.values():
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+
+
+def record(node: Node, topics: Iterable[str], path: Path | str, seconds: float) -> dict[str, int]:
+    """Record absolute `topics` for `seconds` while spinning `node`; return the number of messages per topic."""
+    import rclpy
+
+    wanted = set(topics)
+    with BagWriter(path) as writer:
+        recorder = Recorder(node, writer, wanted.__contains__)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            rclpy.spin_once(node, timeout_sec=min(left, 0.1))
+        recorder.close()
+        return dict(writer.counts)
+
+
+def our_typestore() -> Typestore:
+    """Message types of ROS 2 Jazzy and of this package."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types: dict[str, Any] = {}
+    for file in sorted(resource("msg").glob("*.msg")):
+        types.update(get_types_from_msg(file.read_text(), f"{PACKAGE}/msg/{file.stem}"))
+    store.register({name: definition for name, definition in types.items() if name not in store.types})
+    return store
+
+
+def _offered(profiles: Iterable[QoSProfile]) -> QoSProfile:
+    """Strictest profile that every publisher of a topic satisfies."""
+    every = list(profiles)
+    reliable = all(p.reliability == ReliabilityPolicy.RELIABLE for p in every)
+    latched = all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in every)
+    return QoSProfile(
+        depth=_RECORD_DEPTH,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def _bag_qos(qos: QoSProfile) -> Qos:
+    return Qos(
+        history=QosHistory.KEEP_ALL if qos.history == HistoryPolicy.KEEP_ALL else QosHistory.KEEP_LAST,
+        depth=qos.depth,
+        reliability=QosReliability[qos.reliability.name],
+        durability=QosDurability[qos.durability.name],
+        deadline=_INFINITE,
+        lifespan=_INFINITE,
+        liveliness=QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=_INFINITE,
+        avoid_ros_namespace_conventions=False,
+    )
+
+
+def _ros_qos(qos: Qos) -> QoSProfile:
+    best_effort = qos.reliability == QosReliability.BEST_EFFORT
+    latched = qos.durability == QosDurability.TRANSIENT_LOCAL
+    return QoSProfile(
+        depth=max(qos.depth, 1),
+        reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
