@@ -1,0 +1,1 @@
+"""How well it works: metrics, baselines, protocols and reports (docs/evaluation.md)."""

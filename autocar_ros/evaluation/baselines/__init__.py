@@ -1,0 +1,1 @@
+"""Other methods on the same cases, to compare with."""
