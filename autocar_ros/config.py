@@ -60,13 +60,37 @@ class SegmentationConfig(_Checked):
 class SynchronizationConfig(_Checked):
     """Two streams to pairs of one heart phase (`sync/`)."""
 
-    max_pair_skew: float = option(0.02, "largest time between two paired exposures", "s", 0.0, 1.0)
-    pose_timeout: float = option(2.0, "a pose older than this against its frame is refused", "s", 0.01)
+    mode: str = option(
+        "simultaneous",
+        "simultaneous: both planes expose together; phase: pair exposures of one heart phase from different times",
+        choices=("simultaneous", "phase"),
+    )
+    max_pair_skew: float = option(0.02, "largest time between two paired exposures (simultaneous)", "s", 0.0, 1.0)
+    phase_tolerance: float = option(0.05, "largest difference of heart phase of a pair (phase)", "", 0.0, 0.5)
+    phase_window: float = option(10.0, "how far apart paired exposures may be (phase)", "s", 0.1, 60.0)
+    pose_timeout: float = option(2.0, "a pose further than this from its frame in time is refused", "s", 0.01)
+    ecg_history: float = option(10.0, "ECG kept to find R waves in", "s", 3.0, 60.0, fixed=True)
+    key_area: float = option(0.003, "least share of vessel pixels in a key frame's masks", "", 0.0, 0.5)
+    key_fill: float = option(0.8, "least vessel area of a key frame against the largest seen lately", "", 0.0, 1.0)
+    key_interval: float = option(0.8, "least time between two key frames", "s", 0.0)
 
 
 @dataclass(frozen=True)
 class ReconstructionConfig(_Checked):
     """Key-frame pair to a new vessel graph (`sbp/`, `vessels/`)."""
+
+    box_size: float = option(200.0, "edge of the cube around the isocentre that is reconstructed", "mm", 20.0, 400.0)
+    tolerance: float = option(2.0, "distance from a mask that a voxel may have (motion, pose error)", "mm", 0.0, 20.0)
+    voxel_size: float = option(0.5, "finest voxel of the occupancy volume", "mm", 0.25, 8.0)
+    unmatched_cost: float = option(2.5, "lifting: largest cost of a distance to the other centreline", "mm", 0.1, 20.0)
+    radius_weight: float = option(1.5, "lifting: weight of the difference of radii against distance", "", 0.0, 10.0)
+    jump_weight: float = option(0.4, "lifting: cost of a jump in depth per mm", "", 0.0, 10.0)
+    largest_jump_cost: float = option(8.0, "lifting: largest cost of a jump in depth", "mm", 0.0, 100.0)
+    agreement: float = option(1.5, "distance at which the liftings of both views still agree", "mm", 0.1, 20.0)
+    neighbour_distance: float = option(3.0, "eps_v of the paper: largest step between neighbours", "mm", 0.5, 20.0)
+    largest_gap: float = option(15.0, "largest gap in a vessel that is closed through the volume", "mm", 0.0, 100.0)
+    shortest_branch: float = option(6.0, "a shorter side branch is dropped", "mm", 0.0, 50.0)
+    node_spacing: float = option(1.0, "distance between two nodes of the graph", "mm", 0.2, 10.0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Two streams of frames, poses and an ECG to pairs of one heart phase."""

@@ -1,0 +1,266 @@
+"""Two streams of masks, their poses and an ECG to pairs of one heart phase.
+
+Plain data in, plain data out: nothing blocks, nothing is called back and every buffer is bounded, so that neither a
+looped bag nor an exception elsewhere can wedge it. The newest pair wins; older frames are dropped and counted.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from autocar_ros.config import SynchronizationConfig
+from autocar_ros.errors import InvalidInputError, PoseError
+from autocar_ros.sync.contrast import ContrastFill
+from autocar_ros.sync.ecg import CLOCK_JUMP, EcgPhase
+from autocar_ros.types import NANOSECONDS, CArmPose, FloatArray, FramePair, Mask, PhaseSource
+
+PATIENCE = 1.0  # s a frame of simultaneous planes waits for its partner, and a plane may be silent
+MOST_FRAMES = 256  # kept of one plane
+MOST_POSES = 256
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A frame in a buffer, and why it has not been paired."""
+
+    stamp_ns: int
+    mask: Mask
+    filled: bool
+    reason: str
+    used: bool = False
+
+
+@dataclass
+class _Plane:
+    """What has arrived of one plane."""
+
+    name: str
+    contrast: ContrastFill
+    frames: list[_Waiting] = field(default_factory=list)  # by stamp
+    poses: dict[int, CArmPose] = field(default_factory=dict)
+    newest: int | None = None  # stamp of the newest mask
+    newest_pose: int | None = None
+    paired: int | None = None  # stamp of the newest frame that was paired
+    pose_error: str = ""  # of the latest pose, if it was refused
+
+    def pose_for(self, frame: _Waiting, timeout: float) -> CArmPose | str:
+        """Pose nearest in time to a frame, or why there is none."""
+        if not self.poses:
+            return f"plane {self.name} has no pose"
+        stamp = min(self.poses, key=lambda s: abs(s - frame.stamp_ns))
+        if abs(stamp - frame.stamp_ns) > timeout * NANOSECONDS:
+            return f"the pose of plane {self.name} is older than pose_timeout"
+        pose = self.poses[stamp]
+        if frame.mask.shape != (pose.rows, pose.columns):
+            return f"the mask of plane {self.name} has another size than its pose says"
+        return pose
+
+
+class Pairing:
+    """Pairs the newest exposures of both planes.
+
+    In mode "simultaneous" the two exposures lie within `max_pair_skew`. In mode "phase" they may be seconds apart, but
+    the ECG puts them within `phase_tolerance` of each other in the heart cycle; among those the nearest in time is
+    taken, and a frame serves again when the other plane goes on alone. Breathing in between is not known here.
+
+    Attributes
+    ----------
+    drops : Counter
+        Frames, poses and ECG pieces that were not used, by reason in words.
+    """
+
+    def __init__(self, config: SynchronizationConfig | None = None) -> None:
+        self._config = config or SynchronizationConfig()
+        self.drops: Counter[str] = Counter()
+        self.reset()
+
+    def reset(self) -> None:
+        """Clear every buffer; the counters stay."""
+        c = self._config
+        self._planes = {p: _Plane(p.upper(), ContrastFill(c.key_area, c.key_fill)) for p in ("a", "b")}
+        self._ecg = EcgPhase(c.ecg_history)
+        self._newest_ecg: int | None = None
+        self._ecg_error = ""
+        self._last_key: int | None = None
+
+    def add_pose(self, plane: str, stamp_ns: int, pose: CArmPose) -> None:
+        """Take a pose of plane "a" or "b"; one that cannot be used is counted with its reason."""
+        self._watch_clock(self._plane(plane).newest_pose, stamp_ns)
+        state = self._plane(plane)
+        state.newest_pose = _later(state.newest_pose, stamp_ns)
+        try:
+            state.poses[stamp_ns] = pose.check()
+            state.pose_error = ""
+        except PoseError as error:
+            state.pose_error = f"the pose of plane {state.name} was refused: {error}"
+            self.drops[f"the pose of plane {state.name} cannot be used"] += 1
+        if len(state.poses) > MOST_POSES:
+            del state.poses[min(state.poses)]
+
+    def add_mask(self, plane: str, stamp_ns: int, mask: Mask) -> None:
+        """Take a mask of plane "a" or "b", in any order of stamps; one that cannot be used is counted."""
+        self._watch_clock(self._plane(plane).newest, stamp_ns)
+        state = self._plane(plane)
+        refusal = self._refusal(state, stamp_ns, mask)
+        if refusal:
+            self.drops[refusal] += 1
+            return
+        other = "B" if plane == "a" else "A"
+        near = "of the same heart phase" if self._by_phase else "within max_pair_skew"
+        filled = state.contrast.add(stamp_ns, mask)
+        frame = _Waiting(stamp_ns, mask, filled, f"plane {state.name} found no frame of plane {other} {near}")
+        insort(state.frames, frame, key=lambda f: f.stamp_ns)
+        state.newest = _later(state.newest, stamp_ns)
+        self._evict()
+
+    def add_ecg(self, stamp_ns: int, sampling_rate: float, samples: FloatArray) -> None:
+        """Take a piece of ECG, `stamp_ns` of its first sample; one that cannot be used is counted."""
+        self._watch_clock(self._newest_ecg, stamp_ns)
+        self._newest_ecg = _later(self._newest_ecg, stamp_ns)
+        try:
+            self._ecg.add(stamp_ns, sampling_rate, samples)
+            self._ecg_error = ""
+        except InvalidInputError as error:
+            self._ecg_error = str(error)
+            self.drops["the ECG cannot be used"] += 1
+
+    def take(self) -> FramePair | None:
+        """Return the newest pair not returned before, or None."""
+        for a, b in self._candidates():
+            pair = self._pair(a, b)
+            if pair is not None:
+                self._retire(a, b)
+                return pair
+        return None
+
+    def problems(self) -> tuple[str, ...]:
+        """Why frames are not paired just now, with what to look at; empty when all is well."""
+        planes = list(self._planes.values())
+        found = [p.pose_error for p in planes if p.pose_error] + ([self._ecg_error] if self._ecg_error else [])
+        for plane, other in (planes, planes[::-1]):
+            if other.newest is None:
+                continue
+            if plane.newest is None:
+                found.append(f"plane {plane.name} sends no frames while plane {other.name} does")
+            elif not self._by_phase and other.newest - plane.newest > PATIENCE * NANOSECONDS:
+                silent = (other.newest - plane.newest) / NANOSECONDS
+                found.append(f"plane {plane.name} has been silent for {silent:.1f} s while plane {other.name} goes on")
+        found += [p.frames[-1].reason for p in planes if self._is_stuck(p)]
+        if self._by_phase and np.isnan(self._phases(planes[0].frames + planes[1].frames)).all():
+            found.append("mode phase needs an ECG with at least two R waves, and there is none")
+        return tuple(dict.fromkeys(found))
+
+    def _is_stuck(self, plane: _Plane) -> bool:
+        if not plane.frames or plane.frames[-1].used:
+            return False
+        newest = max(p.newest for p in self._planes.values() if p.newest is not None)
+        if self._by_phase:  # frames of the other plane may rightly rest unused
+            return plane.frames[-1].stamp_ns == newest
+        return newest - plane.frames[0].stamp_ns > PATIENCE / 2 * NANOSECONDS
+
+    @property
+    def _by_phase(self) -> bool:
+        return self._config.mode == "phase"
+
+    def _plane(self, plane: str) -> _Plane:
+        if plane not in self._planes:
+            raise InvalidInputError(f"plane must be 'a' or 'b', got {plane!r}")
+        return self._planes[plane]
+
+    def _watch_clock(self, newest: int | None, stamp_ns: int) -> None:
+        """Start anew when a stream runs backwards: a looped bag, a seek, a restarted clock."""
+        if newest is not None and stamp_ns < newest - CLOCK_JUMP:
+            self.reset()
+            self.drops["the clock jumped back: every buffer cleared"] += 1
+
+    def _refusal(self, plane: _Plane, stamp_ns: int, mask: Mask) -> str:
+        if mask.ndim != 2 or mask.dtype != np.uint8 or mask.size == 0:
+            return f"the mask of plane {plane.name} is not a mono8 image"
+        if any(f.stamp_ns == stamp_ns for f in plane.frames) or stamp_ns == plane.paired:
+            return f"plane {plane.name} repeated a stamp"
+        if not self._by_phase and plane.paired is not None and stamp_ns < plane.paired:
+            return f"a frame of plane {plane.name} came after a newer one was paired"
+        return ""
+
+    def _candidates(self) -> Iterator[tuple[_Waiting, _Waiting]]:
+        """Pairs that may be published, best first."""
+        a, b = self._planes["a"].frames, self._planes["b"].frames
+        if not self._by_phase:
+            skew = self._config.max_pair_skew * NANOSECONDS
+            for frame in a[::-1]:
+                near = [f for f in b if abs(f.stamp_ns - frame.stamp_ns) <= skew]
+                yield from ((frame, f) for f in _nearest_first(near, frame))
+            return
+        triggers = [(own[-1], other, own is a) for own, other in ((a, b), (b, a)) if own and not own[-1].used]
+        for frame, other, is_a in sorted(triggers, key=lambda t: t[0].stamp_ns, reverse=True):
+            phases = self._phases([frame, *other])
+            apart = np.abs((phases[1:] - phases[0] + 0.5) % 1.0 - 0.5)  # on the circle
+            near = [f for f, d in zip(other, apart, strict=True) if d <= self._config.phase_tolerance]
+            yield from ((frame, f) if is_a else (f, frame) for f in _nearest_first(near, frame))
+
+    def _phases(self, frames: list[_Waiting]) -> FloatArray:
+        return self._ecg.phases(np.array([f.stamp_ns for f in frames], np.int64))
+
+    def _pair(self, a: _Waiting, b: _Waiting) -> FramePair | None:
+        poses = [self._planes[p].pose_for(frame, self._config.pose_timeout) for p, frame in (("a", a), ("b", b))]
+        pose_a, pose_b = poses
+        if isinstance(pose_a, str) or isinstance(pose_b, str):
+            a.reason = b.reason = "; ".join(p for p in poses if isinstance(p, str))
+            return None
+        phase_a, phase_b = self._phases([a, b])
+        known = np.isfinite([phase_a, phase_b]).any()
+        return FramePair(
+            stamp_a_ns=a.stamp_ns,
+            stamp_b_ns=b.stamp_ns,
+            mask_a=a.mask,
+            mask_b=b.mask,
+            pose_a=pose_a,
+            pose_b=pose_b,
+            phase_a=float(phase_a),
+            phase_b=float(phase_b),
+            phase_source=PhaseSource.ECG if known else PhaseSource.NONE,
+            key_frame=self._is_key(a, b),
+        )
+
+    def _is_key(self, a: _Waiting, b: _Waiting) -> bool:
+        newest = max(a.stamp_ns, b.stamp_ns)
+        rested = self._last_key is None or newest - self._last_key >= self._config.key_interval * NANOSECONDS
+        key = a.filled and b.filled and rested
+        if key:
+            self._last_key = newest
+        return key
+
+    def _retire(self, a: _Waiting, b: _Waiting) -> None:
+        """Mark a pair as used; of simultaneous planes drop it and all that is older."""
+        for plane, frame in (("a", a), ("b", b)):
+            state = self._planes[plane]
+            frame.used = True
+            state.paired = _later(state.paired, frame.stamp_ns)
+            if not self._by_phase:
+                older = [f for f in state.frames if f.stamp_ns < frame.stamp_ns]
+                if older:
+                    self.drops[f"a frame of plane {state.name} was overtaken by a newer pair"] += len(older)
+                state.frames = [f for f in state.frames if f.stamp_ns > frame.stamp_ns]
+
+    def _evict(self) -> None:
+        """Drop frames that have waited too long, each with its reason."""
+        newest = max(p.newest for p in self._planes.values() if p.newest is not None)
+        wait = self._config.phase_window if self._by_phase else PATIENCE
+        for plane in self._planes.values():
+            keep = [f for f in plane.frames if newest - f.stamp_ns <= wait * NANOSECONDS][-MOST_FRAMES:]
+            gone = plane.frames[: len(plane.frames) - len(keep)]
+            self.drops.update(f.reason for f in gone if not f.used)
+            plane.frames = keep
+
+
+def _later(old: int | None, new: int) -> int:
+    return new if old is None else max(old, new)
+
+
+def _nearest_first(frames: list[_Waiting], to: _Waiting) -> list[_Waiting]:
+    return sorted(frames, key=lambda f: abs(f.stamp_ns - to.stamp_ns))
