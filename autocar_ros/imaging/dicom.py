@@ -133,7 +133,8 @@ def _decode(header: Dataset) -> Image:
     size = int(header.Rows), int(header.Columns)
     frames = int(number(header, "NumberOfFrames") or 1)
     if pixels.size != frames * size[0] * size[1]:
-        raise DicomError(f"{tag_name('NumberOfFrames')} says {frames}, the pixel data holds {pixels.size // np.prod(size)}")
+        found = pixels.size // (size[0] * size[1])
+        raise DicomError(f"{tag_name('NumberOfFrames')} says {frames}, the pixel data holds {found}")
     return _unsigned(header, pixels.reshape(frames, *size), bits)
 
 
@@ -143,14 +144,14 @@ def _unsigned(header: Dataset, pixels: NDArray[np.integer], bits: int) -> Image:
     The direction is PixelIntensityRelationshipSign (0028,1041) where given, else MONOCHROME1 means inverted.
     """
     shift = 0 if header.file_meta.TransferSyntaxUID.is_compressed else int(header.HighBit) + 1 - bits
-    kind = np.uint8 if bits <= 8 else np.uint16
     top = (1 << bits) - 1
     values = (pixels.view(f"u{pixels.dtype.itemsize}") >> shift) & top
     if number(header, "PixelRepresentation") == 1:
         values ^= 1 << (bits - 1)  # two's complement to offset binary
     sign = number(header, "PixelIntensityRelationshipSign")
     inverted = sign < 0 if sign else header.get("PhotometricInterpretation") == "MONOCHROME1"
-    return (top - values if inverted else values).astype(kind)
+    oriented = top - values if inverted else values
+    return oriented.astype(np.uint8) if bits <= 8 else oriented.astype(np.uint16)
 
 
 def _frame_times(header: Dataset, frames: int, frame_rate: float | None) -> IntArray:
@@ -175,7 +176,7 @@ def _frame_times(header: Dataset, frames: int, frame_rate: float | None) -> IntA
 
 
 def _regular(frames: int, step_s: float) -> IntArray:
-    return np.rint(np.arange(frames) * step_s * NANOSECONDS).astype(np.int64)
+    return np.asarray(np.rint(np.arange(frames) * step_s * NANOSECONDS), np.int64)
 
 
 def _duration(times_ns: IntArray) -> float | None:

@@ -1,4 +1,4 @@
-"""ECG and R waves inside a DICOM X-ray run: retired curve groups 5000-501E (PS3.3-2004 C.10.2) and waveforms (C.10.9)."""
+"""ECG and R waves of a DICOM X-ray run: retired curve groups 5000-501E (PS3.3-2004 C.10.2), waveforms (C.10.9)."""
 
 from __future__ import annotations
 

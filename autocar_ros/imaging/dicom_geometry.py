@@ -1,4 +1,4 @@
-"""C-arm poses and the uncovered image area of a DICOM X-ray run (PS3.3 C.8.7.3 to C.8.7.5, C.7.6.11; enhanced C.8.19)."""
+"""C-arm poses and the uncovered image area of a DICOM X-ray run (PS3.3 C.8.7.3 to 5, C.7.6.11; enhanced: C.8.19)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def read_poses(
         row, column = (spacing.at(k) * 2)[:2]
         far, near = sid.at(k)[0], sod.at(k)[0]
         if far <= near:
-            raise DicomError(f"{sid.name} is {far:g} mm, not beyond {sod.name}, {near:g} mm: {sid.remedy} or {sod.remedy}")
+            raise DicomError(
+                f"{sid.name} is {far:g} mm, not beyond {sod.name}, {near:g} mm: {sid.remedy} or {sod.remedy}"
+            )
         size = int(header.Rows), int(header.Columns)
         poses.append(CArmPose(primary[k], secondary[k], far, near, (row, column), *size).check())
     return tuple(poses)
@@ -54,9 +56,7 @@ def read_poses(
 class _Length:
     """A positive length in mm of every frame: the given value, else the tag."""
 
-    def __init__(
-        self, header: Dataset, keyword: str, option: str, given: float | tuple[float, float] | None
-    ) -> None:
+    def __init__(self, header: Dataset, keyword: str, option: str, given: float | tuple[float, float] | None) -> None:
         self.header, self.keyword, self.name = header, keyword, tag_name(keyword)
         self.remedy = f"pass {option} MM"
         self.given = None if given is None else tuple(np.atleast_1d(given).astype(float).tolist())
@@ -66,7 +66,8 @@ class _Length:
         if not values:
             raise DicomError(f"{self.name} is missing: {self.remedy}")
         if not all(0 < v < np.inf for v in values):
-            raise DicomError(f"{self.name} must be positive, is {', '.join(f'{v:g}' for v in values)} mm: {self.remedy}")
+            found = ", ".join(f"{v:g}" for v in values)
+            raise DicomError(f"{self.name} must be positive, is {found} mm: {self.remedy}")
         return values
 
 

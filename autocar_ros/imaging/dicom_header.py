@@ -30,7 +30,7 @@ _KEYWORDS = (
     # what it is
     "SOPClassUID Modality",
     # pixels
-    "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated BitsStored "
+    "SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns BitsAllocated BitsStored "
     "HighBit PixelRepresentation PixelIntensityRelationshipSign PixelData FloatPixelData ExtendedOffsetTable "
     "ExtendedOffsetTableLengths",
     # geometry
@@ -81,7 +81,7 @@ def numbers(item: Dataset, keyword: str) -> tuple[float, ...]:
     try:
         value = item.get(keyword)
         several = value is not None and not isinstance(value, (str, bytes)) and hasattr(value, "__len__")
-        values = tuple(float(v) for v in (value if several else [value]) if v not in (None, ""))  # type: ignore[union-attr, list-item]
+        values = tuple(float(v) for v in (value if several else [value]) if v not in (None, ""))
     except (TypeError, ValueError, OverflowError):
         raise DicomError(f"{tag_name(keyword)} does not hold numbers") from None
     if not all(isfinite(v) for v in values):
