@@ -75,7 +75,7 @@ def wheel_provides(package: str) -> bool:
 
 def cmake_install(source: Path, build_folder: Path, stage: Path, *options: str) -> None:
     """Configure, build and install one ament package into the staging folder."""
-    import rosidl_cmake  # noqa: PLC0415 (of the ROS 2 wheels, absent while only metadata is asked for)
+    import rosidl_cmake  # of the ROS 2 wheels, absent while only metadata is asked for
 
     prefix = str(Path(rosidl_cmake.__file__).parents[4])  # <prefix>/lib/pythonX.Y/site-packages/rosidl_cmake/...
     env = {**os.environ, "AMENT_PREFIX_PATH": prefix, "CMAKE_PREFIX_PATH": prefix}
