@@ -1,0 +1,1 @@
+"""Pictures for reports and people; matplotlib without a display."""
