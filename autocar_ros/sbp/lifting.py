@@ -1,0 +1,195 @@
+"""2D centrelines of two views lifted to 3D by dynamic programming, without training.
+
+Every centreline point of one view gets the depth along its ray at which the other view explains it best: its
+projection lies on a centreline there (distance in mm), and that vessel is as thick (difference of radii in mm).
+Neighbours along the centreline should not jump in depth. All depths of a centreline are chosen at once: the cost is a
+tree with truncated linear terms, whose minimum dynamic programming finds exactly (Felzenszwalb & Huttenlocher 2005).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from scipy.spatial import KDTree
+
+from autocar_ros.config import ReconstructionConfig
+from autocar_ros.geometry.camera import Camera
+from autocar_ros.types import FloatArray, IntArray
+from autocar_ros.vessels import tree
+from autocar_ros.vessels.skeleton import Centreline
+
+DEPTH_STEP = 0.5  # mm between the depths that are tried
+POINT_STEP = 2  # every so many px of centreline a point is lifted
+FREE_SLOPE = 1.3  # mm of depth per mm across the view that cost nothing: vessels do run towards the detector
+RADIUS_CAP = 1.5  # mm; a larger difference of radii costs no more: one vessel may lie over another
+
+
+class Lifted(NamedTuple):
+    """A centreline in 3D."""
+
+    points: FloatArray  # (N, 3) mm
+    radius: FloatArray  # (N,) mm, by the view it was lifted from
+    cost: FloatArray  # (N,) mm, what the other view says against it
+    edges: IntArray  # (E, 2) neighbours in the view, without the jumps in depth
+
+
+def lift(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, config: ReconstructionConfig) -> Lifted:
+    """Lift the centreline of view A with the help of view B."""
+    index, edges = _every(line_a, POINT_STEP)
+    pixels, radius = line_a.points[index], line_a.radius[index]
+    center = float(a.project(np.zeros((1, 3)))[1][0])
+    depth = np.arange(center - config.box_size / 2, center + config.box_size / 2 + DEPTH_STEP / 2, DEPTH_STEP)
+    cost = matching_cost(
+        a.source, a.rays(pixels), radius * float(a.mm_per_pixel(1.0)), depth, b.projection,
+        float(b.mm_per_pixel(1.0)), line_b.nearest, line_b.points, line_b.radius,
+        config.unmatched_cost, config.radius_weight,
+    )  # fmt: skip
+    order, parent = tree.rooted(len(index), edges)
+    step = np.zeros(len(index))
+    child = np.flatnonzero(parent >= 0)
+    across = np.linalg.norm(pixels[child] - pixels[parent[child]], axis=1) * float(a.mm_per_pixel(center))
+    step[child] = np.maximum(np.rint(FREE_SLOPE * across / DEPTH_STEP), 1)
+    label = best_labels(
+        cost, order, parent, step.astype(np.int64), config.jump_weight * DEPTH_STEP, config.largest_jump_cost
+    )
+    points = a.back_project(pixels, depth[label])
+    near = np.abs(np.diff(label[edges], axis=1)[:, 0]) * DEPTH_STEP < config.neighbour_distance
+    found = cost[np.arange(len(index)), label]
+    return Lifted(points, radius * a.mm_per_pixel(depth[label]), found, edges[near])
+
+
+def _every(line: Centreline, step: int) -> tuple[IntArray, IntArray]:
+    """Thin a centreline out: index (M,) of about every `step`-th point with all ends, and their edges (F, 2)."""
+    pairs, kept = [], []
+    for chain in tree.chains(len(line), line.edges):
+        count = max(round((len(chain) - 1) / step), 1)
+        part = chain[np.rint(np.linspace(0, len(chain) - 1, count + 1)).astype(np.int64)]
+        kept.append(part)
+        pairs.append(np.stack([part[:-1], part[1:]], 1))
+    index = np.unique(np.concatenate(kept))
+    return index, np.searchsorted(index, np.concatenate(pairs))
+
+
+@njit(cache=True, fastmath=True)
+def matching_cost(
+    source, rays, radius, depth, projection, pixel_size, nearest, points_b, radius_b, unmatched, radius_weight
+):  # type: ignore[no-untyped-def]
+    """Cost (N, D) mm of every depth of every ray, by what the other view shows there.
+
+    Parameters
+    ----------
+    source : (3,) mm, and rays : (N, 3) per mm of depth, of the view that is lifted
+    radius : (N,) mm per mm of depth
+    depth : (D,) mm
+    projection : (3, 4), pixel_size : mm per px and mm of depth, of the other view
+    nearest : (rows, columns), points_b : (M, 2) px, radius_b : (M,) px, its centreline (`Centreline`)
+    unmatched : mm, largest cost of distance; also paid outside the image
+    radius_weight : weight of the difference of radii
+    """
+    rows, columns = nearest.shape
+    cost = np.empty((len(rays), len(depth)))
+    for i in range(len(rays)):
+        for k in range(len(depth)):
+            x, y, z = source[0] + depth[k] * rays[i, 0], source[1] + depth[k] * rays[i, 1], source[2] + depth[k] * rays[i, 2]
+            w = projection[2, 0] * x + projection[2, 1] * y + projection[2, 2] * z + projection[2, 3]
+            u = (projection[0, 0] * x + projection[0, 1] * y + projection[0, 2] * z + projection[0, 3]) / w
+            v = (projection[1, 0] * x + projection[1, 1] * y + projection[1, 2] * z + projection[1, 3]) / w
+            distance, difference = unmatched, RADIUS_CAP
+            if w > 0 and u > -0.5 and u < columns - 0.5 and v > -0.5 and v < rows - 0.5:
+                j = nearest[int(round(v)), int(round(u))]
+                mm = pixel_size * w
+                distance = min(math.hypot(u - points_b[j, 0], v - points_b[j, 1]) * mm, unmatched)
+                difference = min(abs(radius[i] * depth[k] - radius_b[j] * mm), RADIUS_CAP)
+            cost[i, k] = distance + radius_weight * difference
+    return cost
+
+
+def matching_cost_numpy(
+    source, rays, radius, depth, projection, pixel_size, nearest, points_b, radius_b, unmatched, radius_weight
+):  # type: ignore[no-untyped-def]
+    """Twin of `matching_cost` in numpy."""
+    world = source + depth[None, :, None] * rays[:, None, :]
+    h = world @ projection[:, :3].T + projection[:, 3]
+    w = h[..., 2]
+    pixels = h[..., :2] / w[..., None]
+    rows, columns = nearest.shape
+    inside = (w > 0) & (pixels > -0.5).all(-1) & (pixels[..., 0] < columns - 0.5) & (pixels[..., 1] < rows - 0.5)
+    nearby = np.where(inside[..., None], np.rint(pixels), 0).astype(np.int64)
+    j = nearest[nearby[..., 1], nearby[..., 0]]
+    mm = pixel_size * w
+    distance = np.minimum(np.linalg.norm(pixels - points_b[j], axis=-1) * mm, unmatched)
+    difference = np.minimum(np.abs(radius[:, None] * depth - radius_b[j] * mm), RADIUS_CAP)
+    return np.where(inside, distance, unmatched) + radius_weight * np.where(inside, difference, RADIUS_CAP)
+
+
+@njit(cache=True)
+def best_labels(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]
+    """Labels (N,) that minimise the sum of costs and jumps over a forest.
+
+    Parameters
+    ----------
+    cost : (N, D) of every label of every node
+    order, parent : (N,) as of `tree.rooted`
+    free : (N,) labels that a node may differ from its parent for nothing
+    slope : cost of every label beyond
+    largest : largest cost of a jump
+    """
+    count, labels = cost.shape
+    total = cost.copy()
+    choice = np.zeros((count, labels), np.int32)
+    low = np.empty(labels)
+    arg = np.empty(labels, np.int32)
+    for q in range(count - 1, -1, -1):
+        i = order[q]
+        p = parent[i]
+        if p < 0:
+            continue
+        best = 0
+        for k in range(labels):
+            if total[i, k] < total[i, best]:
+                best = k
+        for k in range(labels):  # lower envelope: nothing within `free` ...
+            low[k], arg[k] = total[i, k], k
+            for m in range(max(k - free[i], 0), min(k + free[i], labels - 1) + 1):
+                if total[i, m] < low[k]:
+                    low[k], arg[k] = total[i, m], m
+        for k in range(1, labels):  # ... then a slope to either side ...
+            if low[k - 1] + slope < low[k]:
+                low[k], arg[k] = low[k - 1] + slope, arg[k - 1]
+        for k in range(labels - 2, -1, -1):
+            if low[k + 1] + slope < low[k]:
+                low[k], arg[k] = low[k + 1] + slope, arg[k + 1]
+        for k in range(labels):  # ... up to the largest
+            if total[i, best] + largest < low[k]:
+                low[k], arg[k] = total[i, best] + largest, best
+            total[p, k] += low[k]
+            choice[i, k] = arg[k]
+    label = np.zeros(count, np.int64)
+    for q in range(count):
+        i = order[q]
+        label[i] = np.argmin(total[i]) if parent[i] < 0 else choice[i, label[parent[i]]]
+    return label
+
+
+def best_labels_numpy(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]
+    """Twin of `best_labels` in numpy, with every pair of labels."""
+    count, labels = cost.shape
+    total, choice = cost.copy(), np.zeros((count, labels), np.int64)
+    apart = np.abs(np.subtract.outer(np.arange(labels), np.arange(labels)))
+    for i in order[::-1]:
+        if parent[i] >= 0:
+            jump = np.minimum(slope * np.maximum(apart - free[i], 0), largest)
+            choice[i] = np.argmin(jump + total[i], axis=1)
+            total[parent[i]] += np.min(jump + total[i], axis=1)
+    label = np.zeros(count, np.int64)
+    for i in order:
+        label[i] = np.argmin(total[i]) if parent[i] < 0 else choice[i, label[parent[i]]]
+    return label
+
+
+def disagreement(of: Lifted, other: Lifted) -> FloatArray:
+    """Distance (N,) mm from every point of one lifted centreline to the other."""
+    return np.asarray(KDTree(other.points).query(of.points)[0])

@@ -1,0 +1,1 @@
+"""Centrelines, the vessel graph, radii, reprojection and export."""

@@ -1,0 +1,158 @@
+"""Centreline points to a vessel graph: the graph initialisation of the AutoCAR paper (equation 14 and the text below).
+
+Neighbours closer than eps_v make a minimum spanning tree; its components are joined by the cheapest paths through the
+occupancy volume; spurs fall off; what is left is smoothed, resampled, rooted at the ostium, and cut into branches.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+from autocar_ros.config import ReconstructionConfig
+from autocar_ros.errors import ReconstructionError
+from autocar_ros.types import FloatArray, IntArray, SparseVolume
+from autocar_ros.vessels import tree
+from autocar_ros.vessels.gaps import close_gaps
+
+SMOOTHING = 1.5  # mm along the vessel
+ROOT_LENGTH = 10.0  # mm of vessel behind an end whose mean radius decides whether it is the ostium
+SMALLEST_PART = 0.1  # of the whole length; a separate part of the tree smaller than this is noise
+
+
+class Skeleton(NamedTuple):
+    """A rooted forest of centreline nodes, parents before children, branch after branch."""
+
+    points: FloatArray  # (N, 3) mm
+    edges: IntArray  # (E, 2) parent, child
+    branch: IntArray  # (N,)
+
+
+def build_skeleton(
+    points: FloatArray, radius: FloatArray, volume: SparseVolume, config: ReconstructionConfig
+) -> Skeleton:
+    """Graph initialisation from centreline points (N, 3) with radius (N,) mm, and the volume that may close gaps."""
+    pairs = KDTree(points).query_pairs(config.neighbour_distance, output_type="ndarray").astype(np.int64)
+    edges = tree.spanning_forest(len(points), pairs, _length(points, pairs) + 1e-9)
+    points, radius, edges = _prune(points, radius, edges, config)
+    points, radius, edges = close_gaps(points, radius, edges, volume, config.largest_gap)
+    points, radius, edges = _prune(points, radius, edges, config)
+    points, radius, edges = _drop_small_parts(points, radius, edges, config)
+    points, radius, edges = _resample(points, radius, edges, config.node_spacing)
+    return _cut_into_branches(points, edges, _roots(points, radius, edges))
+
+
+def _length(points: FloatArray, edges: IntArray) -> FloatArray:
+    return np.asarray(np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1))
+
+
+def _prune(
+    points: FloatArray, radius: FloatArray, edges: IntArray, config: ReconstructionConfig
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    keep = tree.prune_spurs(points, edges, np.maximum(config.shortest_branch, 1.5 * radius))
+    return points[keep], radius[keep], tree.keep_nodes(len(points), edges, keep)
+
+
+def _drop_small_parts(
+    points: FloatArray, radius: FloatArray, edges: IntArray, config: ReconstructionConfig
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    label = tree.components(len(points), edges)
+    length = np.bincount(label[edges[:, 0]], _length(points, edges), minlength=int(label.max(initial=-1)) + 1)
+    if length.sum() < config.shortest_branch:
+        raise ReconstructionError(
+            "the views have no vessel in common: check that both show the same artery at the same heart phase, "
+            "and the poses (angles, table position, pixel spacing)"
+        )
+    keep = length[label] >= max(SMALLEST_PART * length.sum(), config.shortest_branch)
+    return points[keep], radius[keep], tree.keep_nodes(len(points), edges, keep)
+
+
+def _resample(
+    points: FloatArray, radius: FloatArray, edges: IntArray, spacing: float
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Smooth every chain and put nodes `spacing` mm apart on it; leaves and bifurcations keep their place."""
+    deg = tree.degree(len(points), edges)
+    ends = np.flatnonzero(deg != 2)
+    number = {int(node): k for k, node in enumerate(ends)}
+    new_points, new_radius, pairs, count = [points[ends]], [radius[ends]], [], len(ends)
+    for chain in tree.chains(len(points), edges):
+        values = smooth_curve(points[chain], radius[chain], spacing)
+        inner = len(values) - 2
+        new_points.append(values[1:-1, :3])
+        new_radius.append(values[1:-1, 3])
+        path = np.array([number[int(chain[0])], *range(count, count + inner), number[int(chain[-1])]])
+        pairs.append(np.stack([path[:-1], path[1:]], 1))
+        count += inner
+    return np.concatenate(new_points), np.concatenate(new_radius), np.concatenate(pairs).astype(np.int64)
+
+
+def smooth_curve(points: FloatArray, radius: FloatArray, spacing: float, sigma: float = SMOOTHING) -> FloatArray:
+    """Curve (N, 3) with radius (N,) as (M, 4): Gaussian smoothing with `sigma` mm, then nodes `spacing` mm apart."""
+    values = _along(np.column_stack([points, radius]), spacing / 4)
+    ramp = np.linspace(values[0], values[-1], len(values))
+    rest = values - ramp
+    padded = np.concatenate([-rest[:0:-1], rest, -rest[-2::-1]])  # odd about both ends: they keep their place
+    step = tree.chain_length(values[:, :3], np.arange(len(values))) / max(len(values) - 1, 1)
+    smooth = ndimage.gaussian_filter1d(padded, sigma / max(step, 1e-9), axis=0)[len(rest) - 1 : 2 * len(rest) - 1]
+    return _along(ramp + smooth, spacing)
+
+
+def _along(values: FloatArray, spacing: float) -> FloatArray:
+    """Values (N, 3 + D) of a curve at about equal distances."""
+    distance = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(values[:, :3], axis=0), axis=1))])
+    wanted = np.linspace(0.0, distance[-1], max(round(distance[-1] / spacing), 1) + 1)
+    return np.stack([np.interp(wanted, distance, column) for column in values.T], 1)
+
+
+def _roots(points: FloatArray, radius: FloatArray, edges: IntArray) -> IntArray:
+    """Ostium of every part, the longest part first: the end whose first `ROOT_LENGTH` mm are widest.
+
+    Coronary arteries taper, so of all ends the ostium is the widest; a mean over some length keeps a blob at the tip
+    of a vessel (contrast in a closed end, catheter tip) from deciding.
+    """
+    label, deg = tree.components(len(points), edges), tree.degree(len(points), edges)
+    length = np.bincount(label[edges[:, 0]], _length(points, edges))
+    ends = np.flatnonzero(deg == 1)
+    width = np.array([_width_behind(int(end), points, radius, edges) for end in ends])
+    best = [ends[label[ends] == part][np.argmax(width[label[ends] == part])] for part in np.argsort(-length)]
+    return np.array(best, np.int64)
+
+
+def _width_behind(end: int, points: FloatArray, radius: FloatArray, edges: IntArray) -> float:
+    order, parent = tree.rooted(len(points), edges, np.array([end]))
+    distance = np.zeros(len(points))
+    part = order[: int(np.sum(tree.components(len(points), edges) == tree.components(len(points), edges)[end]))]
+    for node in part[1:]:
+        distance[node] = distance[parent[node]] + np.linalg.norm(points[node] - points[parent[node]])
+    return float(np.mean(radius[part[distance[part] <= ROOT_LENGTH]]))
+
+
+def _cut_into_branches(points: FloatArray, edges: IntArray, roots: IntArray) -> Skeleton:
+    """Direct the edges away from the roots; at a bifurcation the child with the longest tree behind it goes on."""
+    order, parent = tree.rooted(len(points), edges, roots)
+    step = np.where(parent >= 0, np.linalg.norm(points - points[parent], axis=1), 0.0)
+    behind = np.zeros(len(points))
+    for node in order[::-1]:
+        if parent[node] >= 0:
+            behind[parent[node]] += behind[node] + step[node]
+    children: list[list[int]] = [[] for _ in range(len(points))]
+    for node in order:
+        if parent[node] >= 0:
+            children[parent[node]].append(int(node))
+    starts, sequence, branch, count = [int(r) for r in order if parent[r] < 0], [], np.zeros(len(points), np.int64), 0
+    while starts:
+        path = [starts.pop(0)]
+        while children[path[-1]]:
+            onward, *side = sorted(children[path[-1]], key=lambda child: -behind[child] - step[child])
+            starts += side
+            path.append(onward)
+        branch[path] = count
+        sequence += path
+        count += 1
+    place = np.empty(len(points), np.int64)
+    place[sequence] = np.arange(len(points))
+    child = np.array([node for node in sequence if parent[node] >= 0], np.int64)
+    return Skeleton(points[sequence], np.stack([place[parent[child]], place[child]], 1), branch[sequence])

@@ -1,0 +1,112 @@
+"""2D vessel mask to centreline: thinning, spanning tree, spur pruning, sub-pixel smoothing, radius."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.morphology import skeletonize
+
+from autocar_ros.errors import InvalidInputError
+from autocar_ros.types import FloatArray, IntArray, Mask
+from autocar_ros.vessels import tree
+
+MASK_THRESHOLD = 128  # of vessel probability 0..255 (FramePair.msg)
+SMOOTHING = 2.0  # px along the centreline: takes the staircase of the pixels away, keeps bends of a vessel's width
+SHORTEST = 12.0  # px; a component of the skeleton shorter than this is noise
+SMALLEST_HOLE = 25  # px of area; a smaller hole in a mask is noise and would make the centreline run around it
+TWIG = 1.5  # a twig shorter than this many radii plus TWIG_BASE px is an artefact of thinning
+TWIG_BASE = 3.0
+
+
+@dataclass(frozen=True)
+class Centreline:
+    """Centreline of one vessel mask: a forest of sub-pixel points about one pixel apart."""
+
+    points: FloatArray  # (N, 2) px (column, row)
+    radius: FloatArray  # (N,) px
+    edges: IntArray  # (E, 2)
+    nearest: NDArray[np.int32]  # (rows, columns) index of the point nearest to a pixel
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def query(self, pixels: FloatArray) -> tuple[FloatArray, IntArray]:
+        """Distance (...,) px and index of the nearest point of pixels (..., 2), also outside the image."""
+        rows, columns = self.nearest.shape
+        column = np.clip(np.rint(pixels[..., 0]), 0, columns - 1).astype(np.int64)
+        row = np.clip(np.rint(pixels[..., 1]), 0, rows - 1).astype(np.int64)
+        index = self.nearest[row, column].astype(np.int64)
+        return np.linalg.norm(pixels - self.points[index], axis=-1), index
+
+
+def binary(mask: Mask) -> NDArray[np.uint8]:
+    """Mask of (rows, columns) 0..255 as 0/1, small holes filled."""
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        raise InvalidInputError(f"a mask is (rows, columns) uint8, got {mask.dtype} {mask.shape}")
+    vessel = (mask >= MASK_THRESHOLD).astype(np.uint8)
+    count, label, stats, _ = cv2.connectedComponentsWithStats(1 - vessel, connectivity=4)
+    small = np.flatnonzero(stats[:count, cv2.CC_STAT_AREA] < SMALLEST_HOLE)
+    vessel[np.isin(label, small[small > 0])] = 1
+    return vessel
+
+
+def extract_centreline(mask: Mask) -> Centreline:
+    """Centreline of a vessel mask (rows, columns) uint8 0..255; raises `InvalidInputError` when there is none."""
+    vessel = binary(mask)
+    pixels = np.argwhere(skeletonize(vessel > 0))
+    if len(pixels) == 0:
+        raise InvalidInputError("the mask is empty: no pixel reaches 128 (no contrast, or segmentation found no vessel)")
+    # Distance to the nearest background pixel's centre; the edge of the vessel lies half a pixel before it.
+    inside = cv2.distanceTransform(np.pad(vessel, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    radius = np.maximum(inside[tuple(pixels.T)] - 0.5, 0.5).astype(float)
+    points = pixels[:, ::-1].astype(float)
+    edges = _pixel_tree(pixels, vessel.shape)
+    keep = _long_components(points, edges)
+    keep[keep] = tree.prune_spurs(
+        points[keep], tree.keep_nodes(len(points), edges, keep), TWIG * radius[keep] + TWIG_BASE
+    )
+    edges = tree.keep_nodes(len(points), edges, keep)
+    points, radius, pixels = points[keep], radius[keep], pixels[keep]
+    if len(points) == 0:
+        raise InvalidInputError(f"the mask holds no vessel longer than {SHORTEST:g} px")
+    nearest = _nearest_map(pixels, vessel.shape)
+    return Centreline(
+        tree.smooth_chains(points, edges, SMOOTHING), tree.smooth_chains(radius, edges, SMOOTHING), edges, nearest
+    )
+
+
+def distance_outside(mask: Mask) -> FloatArray:
+    """(rows, columns) px from every pixel to the vessel; 0 inside."""
+    return np.asarray(cv2.distanceTransform(1 - binary(mask), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), float)
+
+
+def _pixel_tree(pixels: IntArray, shape: tuple[int, ...]) -> IntArray:
+    """Spanning forest of 8-connected pixels (N, 2) (row, column)."""
+    index = np.full((shape[0] + 2, shape[1] + 2), -1, np.int64)
+    index[pixels[:, 0] + 1, pixels[:, 1] + 1] = np.arange(len(pixels))
+    edges, weight = [], []
+    for step in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        other = index[pixels[:, 0] + 1 + step[0], pixels[:, 1] + 1 + step[1]]
+        here = np.flatnonzero(other >= 0)
+        edges.append(np.stack([here, other[here]], 1))
+        weight.append(np.full(len(here), np.hypot(*step)))
+    return tree.spanning_forest(len(pixels), np.concatenate(edges), np.concatenate(weight))
+
+
+def _long_components(points: FloatArray, edges: IntArray) -> NDArray[np.bool_]:
+    label = tree.components(len(points), edges)
+    step = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
+    length = np.bincount(label[edges[:, 0]], step, minlength=int(label.max()) + 1)
+    return np.asarray(length[label] >= SHORTEST)
+
+
+def _nearest_map(pixels: IntArray, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    blank = np.ones(shape, np.uint8)
+    blank[tuple(pixels.T)] = 0
+    _, label = cv2.distanceTransformWithLabels(blank, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    of_label = np.zeros(int(label.max()) + 1, np.int32)
+    of_label[label[tuple(pixels.T)]] = np.arange(len(pixels))
+    return of_label[label]

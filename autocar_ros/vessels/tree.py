@@ -1,0 +1,134 @@
+"""Small helpers on trees and forests given as edge lists: spanning tree, chains, spur pruning, smoothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage, sparse
+from scipy.sparse import csgraph
+
+from autocar_ros.types import FloatArray, IntArray
+
+
+class Rooted(NamedTuple):
+    """A forest in breadth-first order: `order` (N,) holds parents before children; `parent` (N,) is -1 at roots."""
+
+    order: IntArray
+    parent: IntArray
+
+
+def spanning_forest(count: int, edges: IntArray, weight: FloatArray) -> IntArray:
+    """Minimum spanning forest of `count` nodes: the (F, 2) kept edges of (E, 2) with (E,) positive weights."""
+    if len(edges) == 0:
+        return np.zeros((0, 2), np.int64)
+    low, high = np.minimum(*edges.T), np.maximum(*edges.T)
+    order = np.lexsort((weight, high, low))  # of parallel edges the lightest: a sparse matrix would add them up
+    first = np.ones(len(edges), bool)
+    first[1:] = (np.diff(low[order]) != 0) | (np.diff(high[order]) != 0)
+    keep = order[first]
+    matrix = sparse.coo_array((weight[keep], (low[keep], high[keep])), shape=(count, count))
+    tree = sparse.coo_array(csgraph.minimum_spanning_tree(matrix.tocsr()))
+    return np.stack([tree.row, tree.col], 1).astype(np.int64)
+
+
+def components(count: int, edges: IntArray) -> IntArray:
+    """(N,) label of the connected component of every node."""
+    return np.asarray(csgraph.connected_components(_adjacency(count, edges), directed=False)[1], np.int64)
+
+
+def degree(count: int, edges: IntArray) -> IntArray:
+    """(N,) number of edges at every node."""
+    return np.bincount(edges.ravel(), minlength=count).astype(np.int64)
+
+
+def rooted(count: int, edges: IntArray, roots: IntArray | None = None) -> Rooted:
+    """Order a forest from its roots: the given ones, then the first node of every component without one."""
+    adjacency = _adjacency(count, edges)
+    label = components(count, edges)
+    given = np.zeros(0, np.int64) if roots is None else np.asarray(roots, np.int64)
+    starts = np.concatenate([given, np.unique(label, return_index=True)[1]])
+    starts = starts[np.sort(np.unique(label[starts], return_index=True)[1])]
+    order, parent = [], np.full(count, -1, np.int64)
+    for start in starts:
+        found, before = csgraph.breadth_first_order(adjacency, int(start), directed=False)
+        order.append(found)
+        parent[found[1:]] = before[found[1:]]
+    return Rooted(np.concatenate(order).astype(np.int64) if order else np.zeros(0, np.int64), parent)
+
+
+def chains(count: int, edges: IntArray) -> list[IntArray]:
+    """Paths between nodes whose degree is not 2 (leaves, bifurcations), ends included; every edge is in one path."""
+    adjacency = _adjacency(count, edges)
+    start, neighbour = adjacency.indptr, adjacency.indices
+    ends = np.diff(start) != 2
+    found: list[IntArray] = []
+    for first in np.flatnonzero(ends):
+        for second in neighbour[start[first] : start[first + 1]]:
+            path = [int(first), int(second)]
+            while not ends[path[-1]]:
+                a, b = neighbour[start[path[-1]] : start[path[-1] + 1]]
+                path.append(int(b if a == path[-2] else a))
+            if path[0] < path[-1] or (path[0] == path[-1] and path[1] <= path[-2]):
+                found.append(np.array(path))
+    return found
+
+
+def chain_length(points: FloatArray, chain: IntArray) -> float:
+    """Length of a chain over points (N, D), in their unit."""
+    return float(np.linalg.norm(np.diff(points[chain], axis=0), axis=1).sum())
+
+
+def keep_nodes(count: int, edges: IntArray, keep: IntArray) -> IntArray:
+    """Edges (F, 2) between the kept nodes (bool (N,)), renumbered."""
+    index = np.cumsum(keep) - 1
+    inside = keep[edges].all(1)
+    return np.asarray(index[edges[inside]], np.int64).reshape(-1, 2)
+
+
+def prune_spurs(points: FloatArray, edges: IntArray, limit: FloatArray) -> IntArray:
+    """Mark what stays (bool (N,)) when side twigs shorter than the limit at their bifurcation fall off, shortest first.
+
+    Parameters
+    ----------
+    points : (N, D)
+    edges : (E, 2) of a forest
+    limit : (N,) shortest twig that may leave a bifurcation at this node, unit of `points`
+    """
+    keep = np.ones(len(points), bool)
+    while True:
+        current = edges[keep[edges].all(1)]
+        deg = degree(len(points), current)
+        twigs = []
+        for chain in chains(len(points), current):
+            tip, joint = (chain[0], chain[-1]) if deg[chain[0]] == 1 else (chain[-1], chain[0])
+            if deg[tip] == 1 and deg[joint] > 2:
+                length = chain_length(points, chain)
+                if length < limit[joint]:
+                    twigs.append((length, int(joint), chain[chain != joint]))
+        if not twigs:
+            return keep
+        touched: set[int] = set()
+        for _, joint, nodes in sorted(twigs, key=lambda t: t[0]):
+            if joint not in touched:  # a bifurcation that lost one twig may be none any more: look again
+                keep[nodes] = False
+                touched.add(joint)
+
+
+def smooth_chains(values: FloatArray, edges: IntArray, sigma: float) -> FloatArray:
+    """Gaussian smoothing of (N,) or (N, D) values along every chain, `sigma` in nodes; leaves and bifurcations stay."""
+    result = values.astype(float)
+    for chain in chains(len(values), edges):
+        if len(chain) > 2:
+            # odd reflection about both ends keeps the ends where they are and the slope through them
+            ramp = np.linspace(values[chain[0]], values[chain[-1]], len(chain))
+            rest = values[chain] - ramp
+            padded = np.concatenate([-rest[:0:-1], rest, -rest[-2::-1]])
+            smooth = ndimage.gaussian_filter1d(padded, sigma, axis=0)[len(chain) - 1 : 2 * len(chain) - 1]
+            result[chain] = ramp + smooth
+    return result
+
+
+def _adjacency(count: int, edges: IntArray) -> sparse.csr_array:
+    both = np.concatenate([edges, edges[:, ::-1]]) if len(edges) else np.zeros((0, 2), np.int64)
+    return sparse.csr_array((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(count, count))
