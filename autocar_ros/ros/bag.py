@@ -65,9 +65,7 @@ class BagWriter:
         """Append a message object; the first one on a topic fixes the topic's type and `qos`."""
         self.write_raw(topic, type_name(type(message)), stamp_ns, serialize_message(message), qos)
 
-    def write_raw(
-        self, topic: str, type_name: str, stamp_ns: int, data: bytes, qos: QoSProfile | None = None
-    ) -> None:
+    def write_raw(self, topic: str, type_name: str, stamp_ns: int, data: bytes, qos: QoSProfile | None = None) -> None:
         """Append a serialized (CDR) message."""
         connection = self._connections.get(topic) or self._connect(topic, type_name, qos)
         self._writer.write(connection, stamp_ns, data)
@@ -77,9 +75,7 @@ class BagWriter:
         if type_name not in self._store.types:
             raise BagError(f"cannot record {topic}: the definition of {type_name} is not known")
         profiles = [_bag_qos(qos)] if qos else []
-        connection = self._writer.add_connection(
-            topic, type_name, typestore=self._store, offered_qos_profiles=profiles
-        )
+        connection = self._writer.add_connection(topic, type_name, typestore=self._store, offered_qos_profiles=profiles)
         self._connections[topic] = connection
         self.counts[topic] = 0
         return connection

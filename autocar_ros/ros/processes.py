@@ -25,7 +25,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from autocar_ros.errors import AutocarError
-from autocar_ros.ros.lifecycle import middleware_environment
+from autocar_ros.ros.middleware import middleware_environment
 
 
 class ProcessError(AutocarError):

@@ -1,0 +1,38 @@
+"""Environment that Fast DDS and the numerical libraries need before they start."""
+
+from __future__ import annotations
+
+import os
+
+from autocar_ros.ros.resources import resource
+
+# a node is one thread of work; several nodes with a pool of threads each only fight for the cores
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def middleware_environment() -> dict[str, str]:
+    """Variables for node processes; what the user has set stays.
+
+    The transport profile gives shared memory room for images: with Fast DDS's default segment of 512 KB up to half of
+    the frames are lost.
+    """
+    wanted = dict.fromkeys(_ONE_THREAD, "1")
+    wanted["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(resource("config", "fastdds.xml"))
+    return {name: os.environ.get(name, value) for name, value in wanted.items()}
+
+
+def use_middleware_environment() -> None:
+    """Set these variables in this process; call it before `rclpy.init`."""
+    os.environ.update(middleware_environment())
+
+
+def pin_threads() -> None:
+    """One thread each for OpenCV, numba and torch, where they are loaded."""
+    import sys
+
+    if cv2 := sys.modules.get("cv2"):
+        cv2.setNumThreads(1)
+    if numba := sys.modules.get("numba"):
+        numba.set_num_threads(1)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)

@@ -1,0 +1,42 @@
+"""Node `segmentation`: image to vessel mask. One per plane, in the plane's namespace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import Image
+
+from autocar_ros.config import SegmentationConfig
+from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.ros.images import image_from_msg, image_to_msg
+from autocar_ros.ros.lifecycle import StageNode, main
+from autocar_ros.ros.stamps import to_ns
+
+
+class SegmentationNode(StageNode):
+    """``image_raw`` (mono8 or mono16, vessels dark) to ``mask`` (mono8, vessel probability)."""
+
+    configs = (SegmentationConfig,)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("segmentation", **kwargs)
+
+    def prepare(self) -> None:
+        """Compile what is compiled at the first call."""
+        self._mask = self.output(Image, "mask")
+        ramp = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
+        segment_vessels(ramp, self.parameters[SegmentationConfig])
+
+    def begin(self) -> None:
+        """Subscribe to the frames."""
+        self.input(Image, "image_raw", self._on_image, needed=True)
+
+    def _on_image(self, message: Image) -> None:
+        stamp = to_ns(message.header.stamp)
+        mask = segment_vessels(image_from_msg(message), self.parameters[SegmentationConfig])
+        self.publish(self._mask, image_to_msg(mask, stamp, message.header.frame_id), stamp)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(SegmentationNode))

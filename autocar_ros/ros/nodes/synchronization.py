@@ -1,0 +1,99 @@
+"""Node `synchronization`: masks, poses and ECG of two planes to pairs of one heart phase."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+from geometry_msgs.msg import Transform
+from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
+
+from autocar_ros.config import SynchronizationConfig
+from autocar_ros.errors import PoseError
+from autocar_ros.msg import CArmPose, EcgSamples, FramePair
+from autocar_ros.ros import qos
+from autocar_ros.ros.conversions import ecg_from_msg, pair_to_msg, pose_from_camera_info, pose_from_msg
+from autocar_ros.ros.images import image_from_msg
+from autocar_ros.ros.lifecycle import StageNode, main
+from autocar_ros.ros.stamps import WORLD_FRAME, to_ns
+from autocar_ros.sync.pairing import Pairing
+
+
+class SynchronizationNode(StageNode):
+    """``plane_x/mask``, ``plane_x/carm_pose`` (or ``camera_info`` and TF) and ``ecg`` to ``frame_pair``.
+
+    A plane that has sent a `CArmPose` is not listened to on ``camera_info`` any more: there it may be our own.
+    """
+
+    configs = (SynchronizationConfig,)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("synchronization", **kwargs)
+
+    def prepare(self) -> None:
+        """Start with empty buffers."""
+        self._pairs = self.output(FramePair, "frame_pair")
+        self.reconfigure()
+
+    def reconfigure(self) -> None:
+        """Take over parameters; frames that wait for a partner are forgotten."""
+        self._pairing = Pairing(self.parameters[SynchronizationConfig])
+        self._reported: Counter[str] = Counter()
+        self._posed: set[str] = set()  # planes that send CArmPose
+        self._transforms: dict[str, Transform] = {}
+
+    def begin(self) -> None:
+        """Subscribe to both planes."""
+        for plane in "ab":
+            name = f"plane_{plane}"
+            self.input(Image, f"{name}/mask", partial(self._on_mask, plane), ordered=False, needed=True)
+            self.input(CArmPose, f"{name}/carm_pose", partial(self._on_pose, plane), qos.stream(), ordered=False)
+            self.input(CameraInfo, f"{name}/camera_info", partial(self._on_info, plane), qos.stream(), ordered=False)
+        self.input(EcgSamples, "ecg", self._on_ecg, qos.stream(), ordered=False)
+        self.input(TFMessage, "/tf", self._on_transforms, qos.stream())
+        self.input(TFMessage, "/tf_static", self._on_transforms, qos.latched())
+        self.every(1.0, self._report)
+
+    def clear(self) -> None:
+        """Forget frames, poses and ECG."""
+        self._pairing.reset()
+        self._posed.clear()
+
+    def _on_mask(self, plane: str, message: Image) -> None:
+        self._pairing.add_mask(plane, to_ns(message.header.stamp), image_from_msg(message))
+        pair = self._pairing.take()
+        if pair is not None:
+            self.publish(self._pairs, pair_to_msg(pair), pair.stamp_a_ns)
+
+    def _on_pose(self, plane: str, message: CArmPose) -> None:
+        self._posed.add(plane)
+        self._pairing.add_pose(plane, to_ns(message.header.stamp), pose_from_msg(message))
+
+    def _on_info(self, plane: str, message: CameraInfo) -> None:
+        if plane in self._posed:
+            return
+        frame = message.header.frame_id
+        if frame not in self._transforms:
+            raise PoseError(f"camera_info of plane {plane.upper()} needs a transform {WORLD_FRAME} -> {frame!r} on /tf")
+        pose = pose_from_camera_info(message, self._transforms[frame])
+        self._pairing.add_pose(plane, to_ns(message.header.stamp), pose)
+
+    def _on_ecg(self, message: EcgSamples) -> None:
+        self._pairing.add_ecg(*ecg_from_msg(message))
+
+    def _on_transforms(self, message: TFMessage) -> None:
+        for t in message.transforms:
+            if t.header.frame_id.lstrip("/") == WORLD_FRAME:
+                self._transforms[t.child_frame_id] = t.transform
+
+    def _report(self) -> None:
+        for reason, count in (self._pairing.drops - self._reported).items():
+            self.diagnostics.drop(reason, "", count=count)
+        self._reported = Counter(self._pairing.drops)
+        self.diagnostics.trouble("pairing", "; ".join(self._pairing.problems()) or None, error=False)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(SynchronizationNode))
