@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
@@ -15,6 +13,7 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.metrics import Correspondence, correspondence
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
 from autocar_ros.types import CArmPose, FloatArray, IntArray, SeenBy, VesselGraph
+from autocar_ros.vessels import tree
 
 SAMPLE_STEP = 0.25  # mm: samples on both lines change a distance of 1 mm by less than 1 %
 
@@ -76,12 +75,10 @@ def sample_centreline(graph: VesselGraph, step: float = SAMPLE_STEP) -> Centreli
 def visible_part(graph: VesselGraph, seen: SeenBy = SeenBy.BOTH) -> VesselGraph:
     """Part of a graph whose nodes are seen by all planes of `seen`; an edge stays when both its nodes do."""
     keep = (graph.seen_by & seen) == seen
-    new_index = np.cumsum(keep) - 1
-    edges = graph.edges[keep[graph.edges].all(1)]
     return graph.with_(
         position=graph.position[keep],
         radius=graph.radius[keep],
-        edges=new_index[edges].reshape(-1, 2),
+        edges=tree.keep_nodes(len(graph), graph.edges, keep),
         branch=graph.branch[keep],
         confidence=graph.confidence[keep],
         sigma=graph.sigma[keep],
@@ -158,17 +155,12 @@ def graph_correspondence(
 
 def bifurcations(graph: VesselGraph) -> IntArray:
     """Nodes where three or more edges meet, (B,)."""
-    degree = np.bincount(graph.edges.ravel(), minlength=len(graph))
-    return np.asarray(np.flatnonzero(degree >= 3))
+    return np.asarray(np.flatnonzero(tree.degree(len(graph), graph.edges) >= 3))
 
 
 def count_components(graph: VesselGraph) -> int:
     """Number of connected pieces, single nodes included."""
-    if len(graph) == 0:
-        return 0
-    ones = np.ones(len(graph.edges), bool)
-    adjacency = coo_array((ones, (graph.edges[:, 0], graph.edges[:, 1])), shape=(len(graph), len(graph)))
-    return int(connected_components(adjacency, directed=False)[0])
+    return len(np.unique(tree.components(len(graph), graph.edges)))
 
 
 def match_points(found: FloatArray, wanted: FloatArray, tolerance: float) -> int:

@@ -47,8 +47,8 @@ def cl_dice(predicted: Volume, truth: Volume) -> float:
     _check_volumes(predicted, truth)
     if not predicted.any():
         return 0.0
-    recall = float(predicted[_skeleton(truth)].mean())
-    precision = float(truth[_skeleton(predicted)].mean())
+    recall = float(predicted[skeleton(truth)].mean())
+    precision = float(truth[skeleton(predicted)].mean())
     return 2 * recall * precision / (recall + precision) if recall + precision > 0 else 0.0
 
 
@@ -116,8 +116,11 @@ def correspondence(
     return Correspondence(coverage, float(error_b.mean()), coverage * float(np.mean(error_b < tolerance)))
 
 
-def _skeleton(volume: Volume) -> Volume:
-    """Thin a mask to its centreline; what thinning deletes altogether (a single voxel) stays."""
+def skeleton(volume: Volume) -> Volume:
+    """Thin an (I, J, K) mask to its centreline.
+
+    scikit-image thins a straight tube of even width to nothing (its issue 3757); then the mask itself is returned.
+    """
     thin: Volume = skeletonize(volume) > 0
     return thin if thin.any() else volume
 
