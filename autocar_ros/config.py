@@ -57,7 +57,9 @@ class SegmentationConfig(_Checked):
 
     max_width: int = option(40, "widest vessel; wider dark things count as background", "px", 8, 200)
     scales: tuple[float, ...] = option((1.5, 2.5, 4.0, 6.0), "standard deviations of the ridge filter", "px", 1.0, 30.0)
-    seed_contrast: float = option(0.25, "ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0)
+    seed_contrast: float = option(
+        0.25, "ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0
+    )
     follow_contrast: float = option(0.1, "ridge strength down to which it is followed, same share", "", 0.0, 1.0)
     noise_factor: float = option(5.0, "a seed is this often above the noise of the ridge filter", "", 0.0, 100.0)
     min_length: float = option(30.0, "shortest vessel", "px", 0.0, 1000.0)
@@ -113,8 +115,12 @@ class NavigationConfig(_Checked):
     snap_distance: float = option(10.0, "farthest start or goal from the graph", "mm", 0.1)
     spacing: float = option(0.5, "distance between poses of a path", "mm", 0.1, 5.0)
     smoothing: float = option(1.5, "length over which a path is smoothed (sigma)", "mm", 0.0, 10.0)
-    device_radius: float = option(0.18, "radius of the device where a request names none (a 0.014 inch wire)", "mm", 0.0)
-    max_curvature: float = option(0.0, "largest curvature the device takes where a request names none; 0 = any", "1/mm", 0.0)
+    device_radius: float = option(
+        0.18, "radius of the device where a request names none (a 0.014 inch wire)", "mm", 0.0
+    )
+    max_curvature: float = option(
+        0.0, "largest curvature the device takes where a request names none; 0 = any", "1/mm", 0.0
+    )
     narrowness_weight: float = option(1.0, "cost of a lumen as narrow as the device", "", 0.0)
     curvature_weight: float = option(2.0, "cost of a bend, by its curvature", "mm", 0.0)
     confidence_weight: float = option(1.0, "cost of a node of confidence 0", "", 0.0)

@@ -1,0 +1,1 @@
+"""Catheter paths on the living vessel graph."""
