@@ -41,7 +41,7 @@ def start_place(graph: VesselGraph, network: Network, start: FloatArray | None, 
     if start is None:
         roots = np.flatnonzero(graph.parent < 0).tolist()
         main = network.main_component()
-        return at_node(graph, next((r for r in roots if r in main), min(main)))
+        return at_node(graph, next((r for r in roots if r in main), 0))
     place = nearest_places(graph, _position(start, "start"))[0]
     if place.distance > config.snap_distance:
         raise PlanningError(

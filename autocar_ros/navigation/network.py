@@ -92,7 +92,7 @@ class Network:
         """Whether any way leads from one place to the other."""
         return bool(nx.has_path(self._net, a.first, b.first))
 
-    def main_component(self) -> set[int]:
+    def main_component(self) -> set[int | str]:
         """Nodes of the component with the longest vessels."""
         parts = nx.connected_components(self._net)
         return max(parts, key=lambda part: self._net.subgraph(part).size("length"))
