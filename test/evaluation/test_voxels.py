@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.graph_metrics import graph_score
@@ -63,7 +64,8 @@ def test_sparse_and_graph_meet_on_the_same_voxels(line):
 
 
 def test_skeleton_of_a_fork_is_its_centreline(fork):
-    thick = fork.with_(radius=np.full(4, 1.5))
+    tilt = Rotation.from_euler("xyz", [20, 30, 40], degrees=True)
+    thick = fork.with_(radius=np.full(4, 1.5), position=tilt.apply(fork.position))
     grid = grid_around(thick.position)
     score = graph_score(skeleton_graph(lumen(thick, grid), grid), thick)
     assert score.precision_1mm == 1.0
