@@ -60,9 +60,10 @@ class SegmentationConfig(_Checked):
     seed_contrast: float = option(
         0.25, "ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0
     )
-    follow_contrast: float = option(0.1, "ridge strength down to which it is followed, same share", "", 0.0, 1.0)
-    noise_factor: float = option(5.0, "a seed is this often above the noise of the ridge filter", "", 0.0, 100.0)
+    follow_contrast: float = option(0.08, "ridge strength down to which it is followed, same share", "", 0.0, 1.0)
+    noise_factor: float = option(6.0, "a seed is this often above the noise of the ridge filter", "", 0.0, 100.0)
     min_length: float = option(30.0, "shortest vessel", "px", 0.0, 1000.0)
+    min_share: float = option(0.06, "weakest separate vessel, share of the strongest connected tree", "", 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,51 @@ class NavigationConfig(_Checked):
 
 @dataclass(frozen=True)
 class VisualizationConfig(_Checked):
-    """Markers, point clouds and overlays."""
+    """Markers, point clouds and overlays (`ros/nodes/visualization.py`)."""
+
+    rate: float = option(5.0, "largest rate of markers, points and overlays", "Hz", 0.1, 60.0)
+    line_width: float = option(0.8, "width of a vessel in the markers", "mm", 0.05, 10.0)
 
 
 @dataclass(frozen=True)
 class SimulationConfig(_Checked):
     """Biplane X-ray simulator (`synthetic/`)."""
+
+
+@dataclass(frozen=True)
+class DicomPlayerConfig(_Checked):
+    """Two DICOM runs played as planes A and B (`ros/nodes/dicom_player.py`)."""
+
+    run_a: str = option("", "DICOM file of plane A", fixed=True)
+    run_b: str = option("", "DICOM file of plane B", fixed=True)
+    pixel_spacing: float = option(
+        0.0, "pixel spacing at the detector where the files name none or a wrong one; 0 = theirs", "mm", 0.0, 10.0, fixed=True
+    )
+    frame_rate: float = option(
+        0.0, "frame rate where the files name none or a wrong one; 0 = theirs", "Hz", 0.0, 1000.0, fixed=True
+    )
+    order: str = option(
+        "together",
+        "together: both runs at once; in turn: first A, then B, for runs of one arm that are paired by heart phase",
+        choices=("together", "in turn"),
+        fixed=True,
+    )
+    rate: float = option(1.0, "speed against the recording", "", 0.01, 100.0, fixed=True)
+    loop: bool = option(True, "start again at the end; stamps go on, they do not jump back", fixed=True)
+
+
+@dataclass(frozen=True)
+class BagPlayerConfig(_Checked):
+    """A bag played with its own clock (`ros/nodes/bag_player.py`)."""
+
+    bag: str = option("", "bag folder or .mcap file", fixed=True)
+    topics: str = option(
+        "all",
+        "all, or inputs: only what a C-arm and a user send, so that the nodes compute the rest anew",
+        choices=("all", "inputs"),
+        fixed=True,
+    )
+    rate: float = option(1.0, "speed against the recording", "", 0.01, 100.0, fixed=True)
+    loop: bool = option(False, "start again at the end; /clock jumps back", fixed=True)
+    delay: float = option(1.0, "wait before the first message, for subscribers to find us", "s", 0.0, 60.0, fixed=True)
+    clock_rate: float = option(100.0, "messages on /clock", "Hz", 1.0, 1000.0, fixed=True)
