@@ -274,6 +274,16 @@ def point_to_msg(position: FloatArray) -> Point:
     return Point(x=x, y=y, z=z)
 
 
+def points_to_msg(positions: FloatArray) -> list[Point]:
+    """Points of (N, 3) mm."""
+    return [Point(x=x, y=y, z=z) for x, y, z in (np.asarray(positions, float) * _M).tolist()]
+
+
+def length_to_msg(millimetres: float) -> float:
+    """Length in m of a length in mm."""
+    return millimetres * _M
+
+
 def point_from_msg(point: Point | Vector3) -> FloatArray:
     """Position (3,) mm of a point; refuses NaN."""
     position = np.array([point.x, point.y, point.z]) / _M

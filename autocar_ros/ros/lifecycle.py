@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import rclpy
-from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.clock import Clock, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.exceptions import ParameterException
@@ -120,29 +120,29 @@ class StageNode(LifecycleNode):
         if needed:
             self.diagnostics.expect(subscription.topic_name, _SILENCE)
 
-    def every(self, seconds: float, action: Callable[[], None]) -> Any:
-        """Call `action` every so many seconds of the node's clock until deactivation."""
+    def every(self, seconds: float, action: Callable[[], None], clock: Clock | None = None) -> Any:
+        """Call `action` every so many seconds of `clock` (default: the node's) until deactivation."""
 
         def guarded() -> None:
             with self.guard():
                 action()
 
-        timer = self.create_timer(seconds, guarded)
+        timer = self.create_timer(seconds, guarded, clock=clock)
         self._clocks.append(timer)
         return timer
 
     def service(self, kind: Any, name: str, handler: Callable[[Any, Any], Any]) -> None:
-        """Offer a service until cleanup; a request that fails is answered with `success` false and the reason."""
+        """Offer a service until cleanup; a request that fails is answered with its flag false and the reason."""
 
         def guarded(request: Any, response: Any) -> Any:
             try:
                 return handler(request, response)
             except AutocarError as e:
-                response.success, response.message = False, str(e)
+                response.message = str(e)
             except Exception as e:
                 self.get_logger().error(traceback.format_exc())
-                response.success, response.message = False, f"unexpected {type(e).__name__}: {e}"
-            return response
+                response.message = f"unexpected {type(e).__name__}: {e}"
+            return response  # its flag (success or valid) is false by default
 
         self._services_made.append(self.create_service(kind, name, guarded))
 
@@ -216,7 +216,7 @@ class StageNode(LifecycleNode):
         """Open outputs, then inputs."""
         result = super().on_activate(state)
         if not self._attempt("activate", self.begin):
-            self._close_inputs()
+            self._close_inputs(forget=False)
             super().on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
         self.get_logger().info("active")
@@ -235,7 +235,7 @@ class StageNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything, from any state."""
-        self._close_inputs()
+        self._close_inputs(forget=state.label == "active")
         result = super().on_shutdown(state)
         self._free()
         return result
@@ -257,7 +257,10 @@ class StageNode(LifecycleNode):
         self.diagnostics.trouble(what, None)
         return True
 
-    def _close_inputs(self) -> None:
+    def _close_inputs(self, forget: bool = True) -> None:
+        if forget:
+            with self.guard():
+                self.clear()
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         for timer in self._clocks:
@@ -266,12 +269,11 @@ class StageNode(LifecycleNode):
         self._clocks.clear()
         self._newest.clear()
         self.diagnostics.forget_inputs()
-        with self.guard():
-            self.clear()
 
     def _free(self) -> None:
-        with self.guard():
-            self.release()
+        if self.parameters.locked:
+            with self.guard():
+                self.release()
         for publisher in self._outputs:
             self.destroy_lifecycle_publisher(publisher)
         for service in self._services_made:

@@ -1,0 +1,64 @@
+"""Node `reconstruction`: key-frame pairs to new vessel graphs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sensor_msgs.msg import PointCloud2
+from std_srvs.srv import Trigger
+
+from autocar_ros.config import ReconstructionConfig
+from autocar_ros.msg import FramePair, VesselGraph
+from autocar_ros.pipeline import reconstruct
+from autocar_ros.ros.conversions import graph_to_msg, pair_from_msg, volume_cloud
+from autocar_ros.ros.lifecycle import StageNode, main
+
+
+class ReconstructionNode(StageNode):
+    """``frame_pair`` to ``reconstruction/points`` and ``reconstruction/graph``; service ``~/reconstruct``.
+
+    Only key frames are reconstructed; how often they come is option `key_interval` of the synchronization. While one
+    is being worked on newer pairs replace each other in the queue, so the next one is the newest.
+    """
+
+    configs = (ReconstructionConfig,)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("reconstruction", **kwargs)
+
+    def prepare(self) -> None:
+        """Make outputs and the service."""
+        self._points = self.output(PointCloud2, "reconstruction/points")
+        self._graphs = self.output(VesselGraph, "reconstruction/graph")
+        self._asked = False
+        self._count = 0
+        self.service(Trigger, "~/reconstruct", self._on_request)
+
+    def begin(self) -> None:
+        """Subscribe to pairs."""
+        self.input(FramePair, "frame_pair", self._on_pair, needed=True)
+
+    def clear(self) -> None:
+        """Forget an open request."""
+        self._asked = False
+
+    def _on_pair(self, message: FramePair) -> None:
+        if not (message.key_frame or self._asked):
+            return
+        self._asked = False
+        pair = pair_from_msg(message)
+        volume, graph = reconstruct(pair, self.parameters[ReconstructionConfig])
+        self._count += 1
+        graph = replace(graph, graph_id=self._count, sequence=self._count)
+        self.publish(self._graphs, graph_to_msg(graph), pair.stamp_a_ns)
+        self.publish(self._points, volume_cloud(volume, pair.stamp_a_ns))
+
+    def _on_request(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._asked = True
+        response.success, response.message = True, "the next frame pair will be reconstructed"
+        return response
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(ReconstructionNode))

@@ -1,0 +1,133 @@
+"""Node `tracking`: the living vessel graph at frame rate."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from std_srvs.srv import Trigger
+
+from autocar_ros import msg as ros
+from autocar_ros.config import TrackingConfig
+from autocar_ros.errors import InvalidInputError
+from autocar_ros.msg import FramePair
+from autocar_ros.ros import qos
+from autocar_ros.ros.conversions import graph_from_msg, graph_to_msg, pair_from_msg
+from autocar_ros.ros.lifecycle import StageNode, main
+from autocar_ros.ros.stamps import to_ns
+from autocar_ros.srv import GetVesselGraph, SaveVesselGraph
+from autocar_ros.tracking.tracker import Tracker
+from autocar_ros.types import GraphStatus, VesselGraph
+from autocar_ros.vessels.export import save_graph
+
+_HISTORY = 300  # graphs kept for get_vessel_graph
+_SILENCE = 1.0  # s without a pair: the graph is no longer confirmed by images
+
+
+class TrackingNode(StageNode):
+    """``frame_pair`` and ``reconstruction/graph`` to ``vessel_graph`` and ``vessel_graph/reference``.
+
+    When pairs stop, the last graph is published once more with status STALE and its own exposure stamp. Services
+    ``~/reset``, ``get_vessel_graph``, ``save_vessel_graph``.
+    """
+
+    configs = (TrackingConfig,)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("tracking", **kwargs)
+
+    def prepare(self) -> None:
+        """Make outputs, services and the tracker."""
+        self._graphs = self.output(ros.VesselGraph, "vessel_graph")
+        self._reference = self.output(ros.VesselGraph, "vessel_graph/reference", qos.latched())
+        self._history: deque[VesselGraph] = deque(maxlen=_HISTORY)
+        self.reconfigure()
+        self.service(Trigger, "~/reset", self._on_reset)
+        self.service(GetVesselGraph, "get_vessel_graph", self._on_get)
+        self.service(SaveVesselGraph, "save_vessel_graph", self._on_save)
+
+    def reconfigure(self) -> None:
+        """Track anew with changed parameters."""
+        self._tracker = Tracker(self.parameters[TrackingConfig])
+        self.clear()
+
+    def begin(self) -> None:
+        """Subscribe to pairs and new graphs."""
+        self.input(FramePair, "frame_pair", self._on_pair, needed=True)
+        self.input(ros.VesselGraph, "reconstruction/graph", self._on_new_graph, qos.event(), ordered=False)
+        self._watch = self.every(_SILENCE, self._on_silence)
+
+    def clear(self) -> None:
+        """Forget the graph and the past."""
+        self._tracker.reset()
+        self._new: VesselGraph | None = None
+        self._history.clear()
+
+    def _on_new_graph(self, message: ros.VesselGraph) -> None:
+        self._new = graph_from_msg(message)
+
+    def _on_pair(self, message: FramePair) -> None:
+        self._watch.reset()
+        pair, new = pair_from_msg(message), self._new
+        self._new = None
+        graph = self._tracker.update(pair, new)
+        if graph is None:
+            return  # no graph yet
+        last = self._history[-1] if self._history else None
+        if last is None or last.graph_id != graph.graph_id:
+            self.publish(self._reference, graph_to_msg(graph))
+        self._send(graph)
+
+    def _send(self, graph: VesselGraph) -> None:
+        self._history.append(graph)
+        self.publish(self._graphs, graph_to_msg(graph), graph.stamp_a_ns)
+        bad = None if graph.status == GraphStatus.OK else f"{graph.status.name}: {graph.status_reason}"
+        self.diagnostics.trouble("graph", bad, error=False)
+
+    def _on_silence(self) -> None:
+        last = self._history[-1] if self._history else None
+        if last is None or last.status in (GraphStatus.STALE, GraphStatus.LOST):
+            return
+        reason = f"no frame pair for {_SILENCE:g} s: this is the last known shape"
+        self._send(last.with_(status=GraphStatus.STALE, status_reason=reason, sequence=last.sequence + 1))
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.start_over("reset by request")
+        response.success, response.message = True, "the next reconstruction starts a new graph"
+        return response
+
+    def _on_get(self, request: GetVesselGraph.Request, response: GetVesselGraph.Response) -> GetVesselGraph.Response:
+        response.graph = graph_to_msg(self._find(request))
+        response.success = True
+        return response
+
+    def _find(self, request: GetVesselGraph.Request) -> VesselGraph:
+        graphs = list(self._history)
+        if not graphs:
+            raise InvalidInputError("no vessel graph yet: it needs a reconstruction and a frame pair")
+        if request.by == GetVesselGraph.Request.BY_STAMP:
+            wanted = to_ns(request.stamp)
+            return min(graphs, key=lambda g: abs(g.stamp_a_ns - wanted)) if wanted else graphs[-1]
+        if request.by != GetVesselGraph.Request.BY_PHASE or not 0 <= request.phase < 1:
+            raise InvalidInputError(f"ask by stamp or by a phase in [0, 1), got by {request.by}, phase {request.phase}")
+        phased = [g for g in reversed(graphs) if g.phase == g.phase]
+        if not phased:
+            raise InvalidInputError("no graph has a cardiac phase: is there an ECG?")
+        return min(phased, key=lambda g: abs((g.phase - request.phase + 0.5) % 1.0 - 0.5))
+
+    def _on_save(
+        self, request: SaveVesselGraph.Request, response: SaveVesselGraph.Response
+    ) -> SaveVesselGraph.Response:
+        if not self._history:
+            raise InvalidInputError("no vessel graph yet: it needs a reconstruction and a frame pair")
+        try:
+            save_graph(self._history[-1], Path(request.path), request.format or None)
+        except OSError as e:
+            raise InvalidInputError(f"cannot write {request.path}: {e.strerror}") from e
+        response.success, response.message = True, request.path
+        return response
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(TrackingNode))
