@@ -1,6 +1,8 @@
 """Every option: documented, its default inside its own range, wrong values refused with the reason."""
 
 from dataclasses import dataclass, fields
+from importlib import util
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +50,11 @@ def test_accepts_integers_for_floats():
 def test_wrong_values_are_refused_with_the_reason(change, reason):
     with pytest.raises(ConfigError, match=reason):
         Example(**change)
+
+
+def test_the_page_of_parameters_is_current():
+    tool = Path(__file__).parents[1] / "tools" / "document_parameters.py"
+    spec = util.spec_from_file_location(tool.stem, tool)
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text() == module.page(), "run: python tools/document_parameters.py"
