@@ -97,7 +97,10 @@ class ReconstructionConfig(_Checked):
     radius_weight: float = option(1.5, "lifting: weight of the difference of radii against distance", "", 0.0, 10.0)
     jump_weight: float = option(0.4, "lifting: cost of a jump in depth per mm", "", 0.0, 10.0)
     largest_jump_cost: float = option(8.0, "lifting: largest cost of a jump in depth", "mm", 0.0, 100.0)
+    mutual_rounds: int = option(2, "lifting: rounds in which a match should be mutual", "", 0, 10)
+    mutual_weight: float = option(0.3, "lifting: weight of the distance to the other view's lifting", "", 0.0, 10.0)
     agreement: float = option(1.5, "distance at which the liftings of both views still agree", "mm", 0.1, 20.0)
+    largest_overhang: float = option(6.0, "longest end of a vessel that only one lifting has", "mm", 0.0, 100.0)
     neighbour_distance: float = option(3.0, "eps_v of the paper: largest step between neighbours", "mm", 0.5, 20.0)
     largest_gap: float = option(15.0, "largest gap in a vessel that is closed through the volume", "mm", 0.0, 100.0)
     shortest_branch: float = option(6.0, "a shorter side branch is dropped", "mm", 0.0, 50.0)
@@ -107,6 +110,18 @@ class ReconstructionConfig(_Checked):
 @dataclass(frozen=True)
 class TrackingConfig(_Checked):
     """Every pair to the living graph (`tracking/`)."""
+
+    iterations: int = option(5, "Gauss-Newton steps a pair, from stiff to soft", "", 1, 20)
+    reach: float = option(6.0, "distance at which a match counts a quarter in the first step", "mm", 0.5, 50.0)
+    precision: float = option(1.5, "the same in the last step", "mm", 0.1, 10.0)
+    stiffness: float = option(4.0, "length over which displacements are averaged in the last step", "mm", 0.1, 100.0)
+    shape_memory: float = option(7.0, "length below which the graph keeps the bends it was made with", "mm", 0.0, 50.0)
+    seen_distance: float = option(1.5, "a node is seen where a mask's centreline is as near as this", "mm", 0.1, 10.0)
+    good_coverage: float = option(0.6, "share of both centrelines that a graph of status OK explains", "", 0.0, 1.0)
+    lost_coverage: float = option(0.3, "the graph is lost below this share", "", 0.0, 1.0)
+    rebuild_pairs: int = option(5, "a new graph is taken when so many pairs in a row were not OK", "", 1, 1000)
+    rebuild_gain: float = option(0.15, "a new graph is taken when it explains so much more", "", 0.0, 1.0)
+    lost_after: float = option(2.0, "the graph is lost when no plane has shown vessels for so long", "s", 0.1)
 
 
 @dataclass(frozen=True)

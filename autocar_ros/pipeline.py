@@ -12,7 +12,7 @@ from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.sbp.backproject import hull, make_views, tube_volume
 from autocar_ros.sbp.fusion import fuse
-from autocar_ros.sbp.lifting import lift
+from autocar_ros.sbp.lifting import lift_both
 from autocar_ros.types import FramePair, Mask, SparseVolume, VesselGraph
 from autocar_ros.vessels.graph import build_skeleton
 from autocar_ros.vessels.measure import measure_graph
@@ -29,7 +29,7 @@ class Reconstruction(NamedTuple):
     graph: VesselGraph
 
 
-def reconstruct(pair: FramePair, config: ReconstructionConfig = ReconstructionConfig()) -> Reconstruction:
+def reconstruct(pair: FramePair, config: ReconstructionConfig) -> Reconstruction:
     """Vessel graph of one pair of masks (the paper's reconstruction and graph initialisation).
 
     Raises
@@ -44,9 +44,7 @@ def reconstruct(pair: FramePair, config: ReconstructionConfig = ReconstructionCo
     outside = (distance_outside(pair.mask_a), distance_outside(pair.mask_b))
     views = make_views(*cameras, *outside)
     # sparse back-projection: both centrelines lifted to 3D, and the voxels that both masks allow
-    lifted_a = lift(lines[0], cameras[0], lines[1], cameras[1], config)
-    lifted_b = lift(lines[1], cameras[1], lines[0], cameras[0], config)
-    cloud = fuse(lifted_a, lifted_b, config)
+    cloud = fuse(*lift_both(lines[0], cameras[0], lines[1], cameras[1], config), config)
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium
     skeleton = build_skeleton(cloud.points, cloud.radius, hull(views, GAP_VOXEL, config), config)
     graph = measure_graph(skeleton, cloud, lines, cameras, outside)

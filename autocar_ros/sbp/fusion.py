@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.sbp.lifting import Lifted
 from autocar_ros.types import FloatArray
+from autocar_ros.vessels import tree
 
-CREDIBLE = 1.0  # mm; a point that only one lifting has must be explained better than this by the other view
-ALONE = 0.5  # confidence of a well explained point that only one lifting has
+HALF_SURE = 3.0  # mm of disagreement at which a lifted point is as often right (within 2 mm) as wrong, see `confidence`
 
 
 class Cloud(NamedTuple):
@@ -25,17 +26,42 @@ class Cloud(NamedTuple):
 
 
 def fuse(of_a: Lifted, of_b: Lifted, config: ReconstructionConfig) -> Cloud:
-    """Mean of both liftings where they agree; elsewhere what either has and the other view explains well."""
+    """Mean of both liftings where they agree; elsewhere what continues from there.
+
+    A part of one lifting alone is kept if it bridges two agreed parts, or if it goes on from one by no more than
+    `config.largest_overhang`. A part that hangs on nothing is a ghost four times out of five, however well it fits.
+    """
     far_a, near_b = (np.asarray(found) for found in KDTree(of_b.points).query(of_a.points))
     far_b = np.asarray(KDTree(of_a.points).query(of_b.points)[0])
     agree = far_a <= config.agreement
-    alone_a, alone_b = ~agree & (of_a.cost <= CREDIBLE), (far_b > config.agreement) & (of_b.cost <= CREDIBLE)
-    points = [(of_a.points[agree] + of_b.points[near_b[agree]]) / 2, of_a.points[alone_a], of_b.points[alone_b]]
-    radius = [np.minimum(of_a.radius[agree], of_b.radius[near_b[agree]]), of_a.radius[alone_a], of_b.radius[alone_b]]
-    confidence = [
-        1.0 - (1.0 - ALONE) * far_a[agree] / config.agreement,
-        ALONE * (1.0 - of_a.cost[alone_a] / CREDIBLE),
-        ALONE * (1.0 - of_b.cost[alone_b] / CREDIBLE),
-    ]
-    distance = [far_a[agree], far_a[alone_a], far_b[alone_b]]
-    return Cloud(np.concatenate(points), np.concatenate(radius), np.concatenate(confidence), np.concatenate(distance))
+    alone_a, alone_b = _continuing(of_a, far_a, config), _continuing(of_b, far_b, config)
+    mate = near_b[agree]
+    distance = np.concatenate([far_a[agree], far_a[alone_a], far_b[alone_b]])
+    return Cloud(
+        np.concatenate([(of_a.points[agree] + of_b.points[mate]) / 2, of_a.points[alone_a], of_b.points[alone_b]]),
+        np.concatenate([np.minimum(of_a.radius[agree], of_b.radius[mate]), of_a.radius[alone_a], of_b.radius[alone_b]]),
+        confidence(distance),
+        distance,
+    )
+
+
+def confidence(disagreement: FloatArray) -> FloatArray:
+    """Chance 0..1 that a lifted point is right, by the distance in mm of both liftings.
+
+    The form is fitted by eye to the share of points within 2 mm of the truth on 16 synthetic trees with perfect masks:
+    .98 below 0.6 mm, .89 at 0.8, .83 at 1.2, .73 at 2, .57 at 3.2, .40 at 6.
+    """
+    return np.asarray(1.0 / (1.0 + (disagreement / HALF_SURE) ** 2))
+
+
+def _continuing(lifted: Lifted, disagreement: FloatArray, config: ReconstructionConfig) -> NDArray[np.bool_]:
+    """Points (N,) that the other lifting lacks, in parts that continue from agreed points."""
+    alone = disagreement > config.agreement
+    inside = lifted.edges[alone[lifted.edges].all(1)]
+    label = tree.components(len(alone), inside)
+    border = lifted.edges[alone[lifted.edges].sum(1) == 1]
+    ends = np.bincount(label[border[alone[border]]], minlength=len(alone))
+    step = np.linalg.norm(lifted.points[inside[:, 0]] - lifted.points[inside[:, 1]], axis=1)
+    length = np.bincount(label[inside[:, 0]], step, minlength=len(alone))
+    keep = (ends >= 2) | ((ends == 1) & (length <= config.largest_overhang))
+    return np.asarray(alone & keep[label])

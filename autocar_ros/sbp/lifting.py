@@ -2,7 +2,7 @@
 
 Every centreline point of one view gets the depth along its ray at which the other view explains it best: its
 projection lies on a centreline there (distance in mm), and that vessel is as thick (difference of radii in mm).
-Neighbours along the centreline should not jump in depth. All depths of a centreline are chosen at once: the cost is a
+Neighbours along the centreline should not jump in depth, and both liftings should agree. All depths of a centreline are chosen at once: the cost is a
 tree with truncated linear terms, whose minimum dynamic programming finds exactly (Felzenszwalb & Huttenlocher 2005).
 """
 
@@ -25,40 +25,67 @@ DEPTH_STEP = 0.5  # mm between the depths that are tried
 POINT_STEP = 2  # every so many px of centreline a point is lifted
 FREE_SLOPE = 1.3  # mm of depth per mm across the view that cost nothing: vessels do run towards the detector
 RADIUS_CAP = 1.5  # mm; a larger difference of radii costs no more: one vessel may lie over another
+MUTUAL_CAP = 6.0  # mm; liftings further apart than this do not mean the same vessel
 
 
 class Lifted(NamedTuple):
     """A centreline in 3D."""
 
     points: FloatArray  # (N, 3) mm
-    radius: FloatArray  # (N,) mm, by the view it was lifted from
-    cost: FloatArray  # (N,) mm, what the other view says against it
-    edges: IntArray  # (E, 2) neighbours in the view, without the jumps in depth
+    pixels: FloatArray  # (N, 2) px, where they lie in the view they were lifted from
+    radius: FloatArray  # (N,) mm, by that view
+    edges: IntArray  # (E, 2) neighbours in that view, without the jumps in depth
 
 
-def lift(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, config: ReconstructionConfig) -> Lifted:
-    """Lift the centreline of view A with the help of view B."""
+def lift_both(
+    line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, config: ReconstructionConfig
+) -> tuple[Lifted, Lifted]:
+    """Lift both centrelines, each with the help of the other view.
+
+    The first round looks at one point of the other view alone, which may have been meant by another vessel that lies
+    over it. So every further round also asks where the other lifting put that point: a match should be mutual.
+    """
+    lifted_a, lifted_b = lift(line_a, a, line_b, b, config), lift(line_b, b, line_a, a, config)
+    for _ in range(config.mutual_rounds):
+        lifted_a, lifted_b = (
+            lift(line_a, a, line_b, b, config, lifted_b),
+            lift(line_b, b, line_a, a, config, lifted_a),
+        )
+    return lifted_a, lifted_b
+
+
+def lift(
+    line_a: Centreline,
+    a: Camera,
+    line_b: Centreline,
+    b: Camera,
+    config: ReconstructionConfig,
+    lifted_b: Lifted | None = None,
+) -> Lifted:
+    """Lift the centreline of view A with the help of view B, and of where B's own lifting lies if there is one."""
     index, edges = _every(line_a, POINT_STEP)
     pixels, radius = line_a.points[index], line_a.radius[index]
     center = float(a.project(np.zeros((1, 3)))[1][0])
     depth = np.arange(center - config.box_size / 2, center + config.box_size / 2 + DEPTH_STEP / 2, DEPTH_STEP)
+    size_a, size_b = float(a.mm_per_pixel(1.0)), float(b.mm_per_pixel(1.0))
+    there = _lifted_everywhere(line_b, lifted_b)
     cost = matching_cost(
-        a.source, a.rays(pixels), radius * float(a.mm_per_pixel(1.0)), depth, b.projection,
-        float(b.mm_per_pixel(1.0)), line_b.nearest, line_b.points, line_b.radius,
-        config.unmatched_cost, config.radius_weight,
+        a.source, a.rays(pixels), radius * size_a, depth, b.projection, size_b, line_b.nearest, line_b.points,
+        line_b.radius, there, config.unmatched_cost, config.radius_weight, config.mutual_weight,
     )  # fmt: skip
     order, parent = tree.rooted(len(index), edges)
-    step = np.zeros(len(index))
-    child = np.flatnonzero(parent >= 0)
-    across = np.linalg.norm(pixels[child] - pixels[parent[child]], axis=1) * float(a.mm_per_pixel(center))
-    step[child] = np.maximum(np.rint(FREE_SLOPE * across / DEPTH_STEP), 1)
-    label = best_labels(
-        cost, order, parent, step.astype(np.int64), config.jump_weight * DEPTH_STEP, config.largest_jump_cost
-    )
-    points = a.back_project(pixels, depth[label])
-    near = np.abs(np.diff(label[edges], axis=1)[:, 0]) * DEPTH_STEP < config.neighbour_distance
-    found = cost[np.arange(len(index)), label]
-    return Lifted(points, radius * a.mm_per_pixel(depth[label]), found, edges[near])
+    across = np.where(parent >= 0, np.linalg.norm(pixels - pixels[parent], axis=1), 0.0) * size_a * center
+    free = np.maximum(np.rint(FREE_SLOPE * across / DEPTH_STEP), 1).astype(np.int64)
+    label = best_labels(cost, order, parent, free, config.jump_weight * DEPTH_STEP, config.largest_jump_cost)
+    near = np.abs(label[edges[:, 0]] - label[edges[:, 1]]) * DEPTH_STEP < config.neighbour_distance
+    return Lifted(a.back_project(pixels, depth[label]), pixels, radius * size_a * depth[label], edges[near])
+
+
+def _lifted_everywhere(line: Centreline, lifted: Lifted | None) -> FloatArray:
+    """Place (N, 3) mm of every point of a centreline by its lifting; (0, 3) when there is none yet."""
+    if lifted is None:
+        return np.zeros((0, 3))
+    return lifted.points[np.asarray(KDTree(lifted.pixels).query(line.points)[1])]
 
 
 def _every(line: Centreline, step: int) -> tuple[IntArray, IntArray]:
@@ -75,7 +102,7 @@ def _every(line: Centreline, step: int) -> tuple[IntArray, IntArray]:
 
 @njit(cache=True, fastmath=True)
 def matching_cost(
-    source, rays, radius, depth, projection, pixel_size, nearest, points_b, radius_b, unmatched, radius_weight
+    source, rays, radius, depth, projection, size, nearest, points_b, radius_b, there, unmatched, radius_weight, mutual
 ):  # type: ignore[no-untyped-def]
     """Cost (N, D) mm of every depth of every ray, by what the other view shows there.
 
@@ -84,31 +111,37 @@ def matching_cost(
     source : (3,) mm, and rays : (N, 3) per mm of depth, of the view that is lifted
     radius : (N,) mm per mm of depth
     depth : (D,) mm
-    projection : (3, 4), pixel_size : mm per px and mm of depth, of the other view
+    projection : (3, 4), size : mm per px and mm of depth, of the other view
     nearest : (rows, columns), points_b : (M, 2) px, radius_b : (M,) px, its centreline (`Centreline`)
+    there : (M, 3) mm, where the other lifting puts its points, or (0, 3)
     unmatched : mm, largest cost of distance; also paid outside the image
-    radius_weight : weight of the difference of radii
+    radius_weight, mutual : weights of the difference of radii and of the distance from `there`
     """
     rows, columns = nearest.shape
     cost = np.empty((len(rays), len(depth)))
     for i in range(len(rays)):
         for k in range(len(depth)):
-            x, y, z = source[0] + depth[k] * rays[i, 0], source[1] + depth[k] * rays[i, 1], source[2] + depth[k] * rays[i, 2]
+            x = source[0] + depth[k] * rays[i, 0]
+            y = source[1] + depth[k] * rays[i, 1]
+            z = source[2] + depth[k] * rays[i, 2]
             w = projection[2, 0] * x + projection[2, 1] * y + projection[2, 2] * z + projection[2, 3]
             u = (projection[0, 0] * x + projection[0, 1] * y + projection[0, 2] * z + projection[0, 3]) / w
             v = (projection[1, 0] * x + projection[1, 1] * y + projection[1, 2] * z + projection[1, 3]) / w
-            distance, difference = unmatched, RADIUS_CAP
+            distance, difference, apart = unmatched, RADIUS_CAP, MUTUAL_CAP
             if w > 0 and u > -0.5 and u < columns - 0.5 and v > -0.5 and v < rows - 0.5:
-                j = nearest[int(round(v)), int(round(u))]
-                mm = pixel_size * w
+                j = nearest[round(v), round(u)]
+                mm = size * w
                 distance = min(math.hypot(u - points_b[j, 0], v - points_b[j, 1]) * mm, unmatched)
                 difference = min(abs(radius[i] * depth[k] - radius_b[j] * mm), RADIUS_CAP)
-            cost[i, k] = distance + radius_weight * difference
+                if len(there) > 0 and distance < unmatched:
+                    gap = math.sqrt((x - there[j, 0]) ** 2 + (y - there[j, 1]) ** 2 + (z - there[j, 2]) ** 2)
+                    apart = min(gap, MUTUAL_CAP)
+            cost[i, k] = distance + radius_weight * difference + mutual * apart
     return cost
 
 
 def matching_cost_numpy(
-    source, rays, radius, depth, projection, pixel_size, nearest, points_b, radius_b, unmatched, radius_weight
+    source, rays, radius, depth, projection, size, nearest, points_b, radius_b, there, unmatched, radius_weight, mutual
 ):  # type: ignore[no-untyped-def]
     """Twin of `matching_cost` in numpy."""
     world = source + depth[None, :, None] * rays[:, None, :]
@@ -119,14 +152,19 @@ def matching_cost_numpy(
     inside = (w > 0) & (pixels > -0.5).all(-1) & (pixels[..., 0] < columns - 0.5) & (pixels[..., 1] < rows - 0.5)
     nearby = np.where(inside[..., None], np.rint(pixels), 0).astype(np.int64)
     j = nearest[nearby[..., 1], nearby[..., 0]]
-    mm = pixel_size * w
-    distance = np.minimum(np.linalg.norm(pixels - points_b[j], axis=-1) * mm, unmatched)
-    difference = np.minimum(np.abs(radius[:, None] * depth - radius_b[j] * mm), RADIUS_CAP)
-    return np.where(inside, distance, unmatched) + radius_weight * np.where(inside, difference, RADIUS_CAP)
+    distance = np.linalg.norm(pixels - points_b[j], axis=-1) * size * w
+    matched = inside & (distance < unmatched)
+    difference = np.minimum(np.abs(radius[:, None] * depth - radius_b[j] * size * w), RADIUS_CAP)
+    gap = np.linalg.norm(world - there[j], axis=-1) if len(there) else np.full(w.shape, MUTUAL_CAP)
+    return (
+        np.where(matched, distance, unmatched)
+        + radius_weight * np.where(inside, difference, RADIUS_CAP)
+        + mutual * np.where(matched, np.minimum(gap, MUTUAL_CAP), MUTUAL_CAP)
+    )
 
 
 @njit(cache=True)
-def best_labels(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]
+def best_labels(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]  # noqa: PLR0912
     """Labels (N,) that minimise the sum of costs and jumps over a forest.
 
     Parameters
@@ -188,8 +226,3 @@ def best_labels_numpy(cost, order, parent, free, slope, largest):  # type: ignor
     for i in order:
         label[i] = np.argmin(total[i]) if parent[i] < 0 else choice[i, label[parent[i]]]
     return label
-
-
-def disagreement(of: Lifted, other: Lifted) -> FloatArray:
-    """Distance (N,) mm from every point of one lifted centreline to the other."""
-    return np.asarray(KDTree(other.points).query(of.points)[0])

@@ -59,17 +59,18 @@ def rooted(count: int, edges: IntArray, roots: IntArray | None = None) -> Rooted
 
 def chains(count: int, edges: IntArray) -> list[IntArray]:
     """Paths between nodes whose degree is not 2 (leaves, bifurcations), ends included; every edge is in one path."""
-    adjacency = _adjacency(count, edges)
-    start, neighbour = adjacency.indptr, adjacency.indices
-    ends = np.diff(start) != 2
+    neighbours: list[list[int]] = [[] for _ in range(count)]
+    for a, b in edges.tolist():
+        neighbours[a].append(b)
+        neighbours[b].append(a)
     found: list[IntArray] = []
-    for first in np.flatnonzero(ends):
-        for second in neighbour[start[first] : start[first + 1]]:
-            path = [int(first), int(second)]
-            while not ends[path[-1]]:
-                a, b = neighbour[start[path[-1]] : start[path[-1] + 1]]
-                path.append(int(b if a == path[-2] else a))
-            if path[0] < path[-1] or (path[0] == path[-1] and path[1] <= path[-2]):
+    for first, around in enumerate(neighbours):
+        for second in around if len(around) != 2 else ():
+            path = [first, second]
+            while len(neighbours[path[-1]]) == 2:
+                a, b = neighbours[path[-1]]
+                path.append(b if a == path[-2] else a)
+            if path[0] < path[-1]:  # every path is met from both ends
                 found.append(np.array(path))
     return found
 
