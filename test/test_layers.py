@@ -33,7 +33,7 @@ GENERATED = {"msg", "srv", "action"}  # autocar_ros.msg ...: interfaces, for the
 def part_of(module: str) -> str:
     """Row of ALLOWED that a dotted module of the package belongs to: 'ros.nodes.tracking' -> 'ros'."""
     exact = [part for part in ALLOWED if module == part or module.startswith(part + ".")]
-    return max(exact, key=len, default=module.split(".")[0])
+    return max(exact, key=len, default=module.partition(".")[0])
 
 
 def imports(source: str, module: str, is_package: bool = False) -> Iterator[tuple[int, str, bool]]:
@@ -70,7 +70,7 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
         top = name.partition(".")[0]
         is_ros = top in GENERATED or top == "/rclpy" or top.endswith("_msgs")
         if is_ros:
-            wrong = part.split(".")[0] != "ros"
+            wrong = part.partition(".")[0] != "ros"
         elif name.startswith("/") or name in ("", "__version__") or target == part:
             continue
         elif part == "cli" and target.startswith("ros"):
