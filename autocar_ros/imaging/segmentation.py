@@ -1,0 +1,89 @@
+"""Vessels in an X-ray frame by multi-scale Hessian ridges (Sato 1998; Frangi 1998), widened to the lumen."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from skimage.feature import hessian_matrix, hessian_matrix_eigvals
+from skimage.filters import apply_hysteresis_threshold
+from skimage.morphology import skeletonize
+
+from autocar_ros.config import SegmentationConfig
+from autocar_ros.imaging.enhance import BoolArray, Float32Array, absorption, float32, half_size
+from autocar_ros.imaging.lumen import lumen
+from autocar_ros.types import Image, Mask, check_image
+
+_FOLLOW = 0.4  # of the noise limit for seeds: down to there a vessel is followed
+_COLLIMATOR = 3  # px at half size: beside its edge no ridge is trusted
+_SMALLEST = 16  # px: in a smaller image there is nothing to find
+
+
+def segment_vessels(image: Image, config: SegmentationConfig | None = None) -> Mask:
+    """Vessel probability of an X-ray frame.
+
+    Parameters
+    ----------
+    image : (rows, columns) uint8 or uint16, vessels dark, any gain and depth
+
+    Returns
+    -------
+    (rows, columns) uint8, 128 and more is vessel; all zero when there is none
+
+    Raises
+    ------
+    InvalidInputError
+        Not a two-dimensional uint8 or uint16 image.
+    """
+    config = config or SegmentationConfig()
+    check_image(image)
+    if min(image.shape) < _SMALLEST:
+        return np.zeros(image.shape, np.uint8)
+    frame = absorption(image, config.max_width)
+    margin = np.ones((2 * _COLLIMATOR + 1,) * 2)
+    inside = cv2.erode(half_size(float32(frame.valid)), margin) == 1
+    core = _cores(np.where(inside, vesselness(frame.value, config.scales), 0), config)
+    return lumen(frame.value, core, config.max_width) if core.any() else np.zeros(image.shape, np.uint8)
+
+
+def vesselness(value: Float32Array, scales: tuple[float, ...]) -> Float32Array:
+    """Ridge strength at half size: the largest scale-normalised curvature across, less the one along.
+
+    Parameters
+    ----------
+    value : (rows, columns) absorption
+    scales : standard deviations in px of `value`
+
+    Returns
+    -------
+    (ceil(rows / 2), ceil(columns / 2)), about half the ridge's height at the fitting scale, 0 on blobs and edges
+    """
+    half = half_size(value)
+    best = np.zeros_like(half)
+    for scale in scales:
+        sigma = scale / 2
+        matrix = hessian_matrix(half, sigma=sigma, order="rc", use_gaussian_derivatives=False)
+        along, across = hessian_matrix_eigvals(matrix)
+        np.maximum(best, sigma**2 * (-across - np.abs(along)), out=best)
+    return best
+
+
+def _cores(ridge: Float32Array, config: SegmentationConfig) -> BoolArray:
+    """Half-size skeleton of the ridges that are strong somewhere, long, and above the noise."""
+    positive = ridge[ridge > 0]
+    if positive.size == 0:
+        return np.zeros(ridge.shape, bool)
+    strongest = float(np.percentile(ridge, 99))
+    noise = config.noise_factor * float(np.median(positive))  # most of the picture is no vessel
+    high = max(config.seed_contrast * strongest, noise)
+    low = max(config.follow_contrast * strongest, _FOLLOW * noise)
+    return _long(skeletonize(apply_hysteresis_threshold(ridge, min(low, high), high)), ridge, config)
+
+
+def _long(skeleton: BoolArray, ridge: Float32Array, config: SegmentationConfig) -> BoolArray:
+    """Components that are long enough and hold a fair share of the ridge strength of the largest one."""
+    _, label, stats, _ = cv2.connectedComponentsWithStats(skeleton.astype(np.uint8), connectivity=8)
+    extent = 2 * np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    mass = np.bincount(label.ravel(), weights=(ridge * skeleton).ravel())
+    keep = (extent >= config.min_length) & (mass >= config.min_share * mass.max())
+    keep[0] = False  # label 0 is everything else
+    return np.asarray(keep[label])
