@@ -58,7 +58,7 @@ class SegmentationConfig(_Checked):
     max_width: int = option(40, "widest vessel; wider dark things count as background", "px", 8, 200)
     scales: tuple[float, ...] = option((1.5, 2.5, 4.0, 6.0), "standard deviations of the ridge filter", "px", 1.0, 30.0)
     seed_contrast: float = option(
-        0.25, "ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0
+        0.2, "ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0
     )
     follow_contrast: float = option(0.08, "ridge strength down to which it is followed, same share", "", 0.0, 1.0)
     noise_factor: float = option(6.0, "a seed is this often above the noise of the ridge filter", "", 0.0, 100.0)
