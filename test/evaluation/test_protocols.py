@@ -1,0 +1,88 @@
+"""Scoring of a case: one vessel seen from two sides, and the phantom's reference."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from autocar_ros.errors import InvalidInputError, ReconstructionError
+from autocar_ros.evaluation.protocols import METHODS, Prediction, read_centreline, score_registered, score_static
+from autocar_ros.evaluation.voxels import lumen
+from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.types import CArmPose, FramePair
+
+
+@pytest.fixture
+def vessel(build):
+    """A bent vessel of 60 mm with radius 1.5 mm."""
+    t = np.linspace(-1, 1, 61)
+    points = np.stack([10 * np.cos(2 * t), 12 * t**2, 28 * t], 1)
+    return build(points, [[i, i + 1] for i in range(60)], radius=1.5)
+
+
+@pytest.fixture
+def pair(vessel):
+    """Perfect masks of the vessel from AP and 80 degrees LAO."""
+    poses = [CArmPose(p, 0.0, 1200.0, 800.0, (0.3, 0.3), 512, 512) for p in (0.0, math.radians(80))]
+    masks = []
+    for pose in poses:
+        camera = camera_from_pose(pose)
+        mask = np.zeros((512, 512), np.uint8)
+        pixels, depth = camera.project(vessel.position)
+        width = round(float(2 * 1.5 / camera.mm_per_pixel(depth).mean()))
+        cv2.polylines(mask, [np.rint(pixels).astype(np.int32)[:, None]], False, 255, width)
+        masks.append(mask)
+    return FramePair(0, 0, *masks, *poses)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_finds_a_single_vessel(pair, vessel, method):
+    score = score_static(pair, vessel, METHODS[method])
+    assert score["recall_2mm"] > 0.9
+    assert score["dice"] > 0.5
+    assert score["coverage"] > 0.9
+    assert score["failed"] == 0
+
+
+def test_a_perfect_method(pair, vessel):
+    score = score_static(pair, vessel, lambda _, grid: Prediction(lumen(vessel, grid), vessel))
+    assert score["dice"] == score["cl_dice"] == score["recall_1mm"] == score["precision_1mm"] == 1.0
+    assert score["chamfer_mm"] == score["hd95_mm"] == 0.0
+
+
+def test_a_method_that_gives_up_scores_nothing(pair, vessel):
+    def give_up(_pair, _grid):
+        raise ReconstructionError("no vessel in common")
+
+    score = score_static(pair, vessel, give_up)
+    assert score["failed"] == 1
+    assert score["dice"] == score["recall_2mm"] == score["accuracy"] == 0
+    assert math.isnan(score["hd95_mm"])
+
+
+def test_rigid_motion_does_not_matter_to_a_registered_score(vessel):
+    turn = Rotation.from_euler("xyz", [5, -8, 3], degrees=True)
+    away = vessel.with_(position=turn.apply(vessel.position) + np.array([30.0, -5, 8]))
+    score, moved = score_registered(away, vessel)
+    assert score.recall_1mm > 0.98
+    assert np.linalg.norm(moved.position - vessel.position, axis=1).max() < 0.5
+
+
+def test_reference_of_a_csv_joins_within_branches_only(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text("branch,x_mm,y_mm,z_mm\nLAD,0,0,0\nLAD,1,0,0\nLCx,0,5,0\nLCx,0,6,0\nLCx,0,7,0\n")
+    reference = read_centreline(path)
+    assert reference.edges.tolist() == [[0, 1], [2, 3], [3, 4]]
+    assert reference.branch_label == ("LAD", "LCx")
+
+
+@pytest.mark.parametrize("text", ["branch,x_mm,y_mm\nLAD,0,0\n", "branch,x_mm,y_mm,z_mm\nLAD,0,zero,0\n"])
+def test_reference_that_is_none(tmp_path, text):
+    path = tmp_path / "c.csv"
+    path.write_text(text)
+    with pytest.raises(InvalidInputError, match="needs columns"):
+        read_centreline(path)
