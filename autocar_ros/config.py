@@ -163,7 +163,12 @@ class DicomPlayerConfig(_Checked):
     run_a: str = option("", "DICOM file of plane A", fixed=True)
     run_b: str = option("", "DICOM file of plane B", fixed=True)
     pixel_spacing: float = option(
-        0.0, "pixel spacing at the detector where the files name none or a wrong one; 0 = theirs", "mm", 0.0, 10.0, fixed=True
+        0.0,
+        "pixel spacing at the detector where the files name none or a wrong one; 0 = theirs",
+        "mm",
+        0.0,
+        10.0,
+        fixed=True,
     )
     frame_rate: float = option(
         0.0, "frame rate where the files name none or a wrong one; 0 = theirs", "Hz", 0.0, 1000.0, fixed=True

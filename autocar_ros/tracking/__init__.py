@@ -1,0 +1,1 @@
+"""The one living vessel graph, refitted to every pair of masks."""

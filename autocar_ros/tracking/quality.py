@@ -1,0 +1,90 @@
+"""What the views say about a fitted graph: residual, coverage, visibility, radius."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from autocar_ros.tracking.fitting import project_direction
+from autocar_ros.tracking.observation import View
+from autocar_ros.types import FloatArray, IntArray, SeenBy
+from autocar_ros.vessels.radius import fuse_radius
+from autocar_ros.vessels.reprojection import COVERAGE_DISTANCE, sample_edges
+
+ALIGNED = 0.8  # |cosine|: a radius is taken only from a vessel that runs the same way
+SAMPLE = 1.0  # mm between the points that stand for an edge
+
+
+class Sight(NamedTuple):
+    """What one view says about every node of a graph."""
+
+    shows: bool  # the view has a centreline at all
+    seen: NDArray[np.bool_]  # (N,) a centreline is near
+    inside: NDArray[np.bool_]  # (N,) within the image
+    distance: FloatArray  # (N,) mm to the centreline
+    radius: FloatArray  # (N,) mm, NaN unknown
+    residual: float  # px, NaN when no node is in the image
+    coverage: float  # 0..1
+
+
+class Fit(NamedTuple):
+    """Fitted nodes and what both views say about them."""
+
+    position: FloatArray  # (N, 3) mm
+    a: Sight
+    b: Sight
+
+    @property
+    def coverage(self) -> float:
+        """The smaller of both coverages."""
+        return min(self.a.coverage, self.b.coverage)
+
+    @property
+    def seen_share(self) -> float:
+        """Share of the nodes inside both images that both views show."""
+        inside = self.a.inside & self.b.inside
+        return float((self.a.seen & self.b.seen)[inside].mean()) if inside.any() else 0.0
+
+
+def look(position: FloatArray, tangent: FloatArray, edges: IntArray, view: View | str, near: float) -> Sight:
+    """Compare a graph (N, 3) mm with a view; `near` in mm is how far a seen node may be from a centreline."""
+    if isinstance(view, str):
+        none, unknown = np.zeros(len(position), np.bool_), np.full(len(position), np.nan)
+        return Sight(False, none, none, unknown, unknown, np.nan, 0.0)
+    pixels, _, direction = project_direction(view.camera, position, tangent)
+    size = view.camera.mm_per_pixel(view.camera.project(position)[1])
+    inside = view.camera.contains(pixels)
+    match = view.match(pixels, direction)
+    seen = inside & (match.distance * size <= near)
+    return Sight(
+        shows=True,
+        seen=seen,
+        inside=inside,
+        distance=match.distance * size,
+        radius=np.where(seen & (match.alignment >= ALIGNED), view.radius[match.index] * size, np.nan),
+        residual=float(np.median(match.distance[inside])) if inside.any() else np.nan,
+        coverage=_coverage(position, edges, view),
+    )
+
+
+def seen_bits(fit: Fit) -> NDArray[np.uint8]:
+    """(N,) SeenBy bits."""
+    return (fit.a.seen * np.uint8(SeenBy.A) | fit.b.seen * np.uint8(SeenBy.B)).astype(np.uint8)
+
+
+def fused_radius(fit: Fit) -> FloatArray:
+    """(N,) mm where both views show a node, else NaN."""
+    a, b = fit.a.radius, fit.b.radius
+    return np.where(np.isfinite(a) & np.isfinite(b), fuse_radius(a, b), np.nan)
+
+
+def _coverage(position: FloatArray, edges: IntArray, view: View) -> float:
+    """Share of a mask's centreline within 3 mm (at the isocentre) of the projected graph."""
+    pixels, _ = view.camera.project(sample_edges(position, edges, SAMPLE))
+    depth = float(view.camera.project(np.zeros((1, 3)))[1][0])
+    near = COVERAGE_DISTANCE / float(view.camera.mm_per_pixel(depth))
+    distance, _ = KDTree(pixels).query(view.points, distance_upper_bound=near)
+    return float(np.isfinite(distance).mean())
