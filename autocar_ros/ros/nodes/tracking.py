@@ -36,6 +36,8 @@ class TrackingNode(StageNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("tracking", **kwargs)
+        self._sequence = 0
+        self._last_id = self._id_base = 0  # ids go on when the tracker is made anew
 
     def prepare(self) -> None:
         """Make outputs, services and the tracker."""
@@ -50,6 +52,7 @@ class TrackingNode(StageNode):
     def reconfigure(self) -> None:
         """Track anew with changed parameters."""
         self._tracker = Tracker(self.parameters[TrackingConfig])
+        self._id_base = self._last_id
         self.clear()
 
     def begin(self) -> None:
@@ -74,12 +77,15 @@ class TrackingNode(StageNode):
         graph = self._tracker.update(pair, new)
         if graph is None:
             return  # no graph yet
-        last = self._history[-1] if self._history else None
-        if last is None or last.graph_id != graph.graph_id:
+        graph = graph.with_(graph_id=self._id_base + graph.graph_id)
+        if graph.graph_id != self._last_id:
+            self._last_id = graph.graph_id
             self.publish(self._reference, graph_to_msg(graph))
         self._send(graph)
 
     def _send(self, graph: VesselGraph) -> None:
+        self._sequence += 1
+        graph = graph.with_(sequence=self._sequence)
         self._history.append(graph)
         self.publish(self._graphs, graph_to_msg(graph), graph.stamp_a_ns)
         bad = None if graph.status == GraphStatus.OK else f"{graph.status.name}: {graph.status_reason}"
@@ -90,7 +96,7 @@ class TrackingNode(StageNode):
         if last is None or last.status in (GraphStatus.STALE, GraphStatus.LOST):
             return
         reason = f"no frame pair for {_SILENCE:g} s: this is the last known shape"
-        self._send(last.with_(status=GraphStatus.STALE, status_reason=reason, sequence=last.sequence + 1))
+        self._send(last.with_(status=GraphStatus.STALE, status_reason=reason))
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.start_over("reset by request")
