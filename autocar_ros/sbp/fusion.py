@@ -28,8 +28,9 @@ class Cloud(NamedTuple):
 def fuse(of_a: Lifted, of_b: Lifted, config: ReconstructionConfig) -> Cloud:
     """Mean of both liftings where they agree; elsewhere what continues from there.
 
-    A part of one lifting alone is kept if it bridges two agreed parts, or if it goes on from one by no more than
-    `config.largest_overhang`. A part that hangs on nothing is a ghost four times out of five, however well it fits.
+    A part that one lifting has alone is kept if it is connected with an agreed part: one of two vessels that lie over
+    each other in a view is found by the other view only. A part that hangs on nothing is a ghost four times out of
+    five, however well it fits.
     """
     far_a, near_b = (np.asarray(found) for found in KDTree(of_b.points).query(of_a.points))
     far_b = np.asarray(KDTree(of_a.points).query(of_b.points)[0])
@@ -60,8 +61,4 @@ def _continuing(lifted: Lifted, disagreement: FloatArray, config: Reconstruction
     inside = lifted.edges[alone[lifted.edges].all(1)]
     label = tree.components(len(alone), inside)
     border = lifted.edges[alone[lifted.edges].sum(1) == 1]
-    ends = np.bincount(label[border[alone[border]]], minlength=len(alone))
-    step = np.linalg.norm(lifted.points[inside[:, 0]] - lifted.points[inside[:, 1]], axis=1)
-    length = np.bincount(label[inside[:, 0]], step, minlength=len(alone))
-    keep = (ends >= 2) | ((ends == 1) & (length <= config.largest_overhang))
-    return np.asarray(alone & keep[label])
+    return np.asarray(alone & np.isin(label, label[border[alone[border]]]))
