@@ -96,8 +96,15 @@ def method_table(methods: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Tabl
     columns = list(dict.fromkeys(metric for scores in methods.values() for metric in scores))
     table = Table("method", *columns)
     for name, scores in methods.items():
-        table.add_row(name, *(_plus_minus(scores[c]) if c in scores else "" for c in columns))
+        table.add_row(name, *(plus_minus(scores[c]) if c in scores else "" for c in columns))
     return table
+
+
+def plus_minus(score: Mapping[str, Any]) -> str:
+    """Mean and standard deviation of a `spread` in words."""
+    if score["mean"] is None:
+        return "-"
+    return f"{score['mean']:.3g}" + (f" ± {score['std']:.2g}" if score["std"] is not None else "")
 
 
 def write_html(path: Path, title: str, sections: Iterable[Section]) -> None:
@@ -142,13 +149,9 @@ def _picture(file: Path, caption: str) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_text(v)}" for k, v in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _plus_minus(score: Mapping[str, Any]) -> str:
-    if score["mean"] is None:
-        return "-"
-    return f"{score['mean']:.3g}" + (f" ± {score['std']:.2g}" if score["std"] is not None else "")
 
 
 def _finite(value: Any) -> Any:
