@@ -9,9 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMPS := $(VENV)/.stamps
 REQUIREMENTS := requirements/build.txt requirements/run.txt requirements/dev.txt
 CONSTRAINTS := requirements/constraints.txt
-# What the installed half of the package (messages, launchers) is made from
+# What the built half of the package, the message modules, is made from
 INTERFACES := $(sort $(wildcard msg/*.msg srv/*.srv action/*.action third_party/tf2_msgs/* third_party/tf2_msgs/msg/* cmake/*)) \
-  CMakeLists.txt setup.py pyproject.toml package.xml tools/run_node.sh
+  CMakeLists.txt setup.py pyproject.toml package.xml
 NODES := $(sort $(wildcard autocar_ros/ros/nodes/[a-z]*.py))
 
 # Nothing started from here talks to another machine
@@ -24,7 +24,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: $(VENV)/READY ## create or refresh .venv; a repeat does nothing
+setup: host $(VENV)/READY ## create or refresh .venv; a repeat does nothing
 
 test: setup ## run all tests; PYTEST_ARGS="-k graph" passes arguments to pytest
 	tools/run_tests.sh $(BIN)/python $(PYTEST_ARGS)
@@ -58,13 +58,18 @@ $(STAMPS)/requirements: $(REQUIREMENTS) $(CONSTRAINTS) $(STAMPS)/venv
 	$(PIP) install -qq -c $(CONSTRAINTS) $(addprefix -r ,$(REQUIREMENTS))
 	@touch $@
 
-# The list of files, so that one that was added or removed counts as a change
-$(STAMPS)/files: FORCE | $(STAMPS)/venv
-	@echo '$(INTERFACES) $(NODES)' | cmp -s - $@ || echo '$(INTERFACES) $(NODES)' > $@
+# The lists of files, so that one that was added or removed counts as a change
+$(STAMPS)/interface_files: LIST = $(INTERFACES)
+$(STAMPS)/node_files: LIST = $(NODES)
+$(STAMPS)/interface_files $(STAMPS)/node_files: FORCE | $(STAMPS)/venv
+	@echo '$(LIST)' | cmp -s - $@ || echo '$(LIST)' > $@
 
-$(VENV)/READY: $(STAMPS)/requirements $(STAMPS)/files $(INTERFACES) tools/check_venv.py | host
-	@echo "Building the interfaces (about a minute) ..."
+$(STAMPS)/interfaces: $(STAMPS)/requirements $(STAMPS)/interface_files $(INTERFACES)
+	@echo "Building the interfaces (one to two minutes) ..."
 	$(PIP) install -qq --no-build-isolation --no-deps -e .
-	@for folder in config launch models rviz; do ln -sfn $(CURDIR)/$$folder $(VENV)/share/autocar_ros/$$folder; done
+	@touch $@
+
+$(VENV)/READY: $(STAMPS)/interfaces $(STAMPS)/node_files tools/link_sources.sh tools/check_venv.py
+	tools/link_sources.sh $(VENV)
 	$(BIN)/python tools/check_venv.py
 	@touch $@

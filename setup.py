@@ -17,8 +17,8 @@ from setuptools.command.build import build
 
 HERE = Path(__file__).resolve().parent
 NAME = "autocar_ros"
-# Edited by hand and read at run time: an editable install links these folders instead (see Makefile).
-SHARED = ("config", "launch", "models", "rviz")
+# Edited by hand and used at run time: an editable install links these instead (tools/link_sources.sh).
+LINKED = [f"lib/{NAME}", *(f"share/{NAME}/{folder}" for folder in ("config", "launch", "models", "rviz"))]
 
 
 class BuildInterfaces(Command):
@@ -59,7 +59,7 @@ class BuildInterfaces(Command):
     def _wanted(self, target: Path) -> bool:
         if target.parts[-2:] == (NAME, "__init__.py"):
             return False  # ours comes with the Python sources
-        if self.editable_mode and target.parts[:2] == ("share", NAME) and target.parts[2] in SHARED:
+        if self.editable_mode and any(target.is_relative_to(folder) for folder in LINKED):
             return False
         return target.suffix not in (".c", ".pyc") and ".egg-info" not in str(target)
 
