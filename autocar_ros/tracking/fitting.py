@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autocar_ros.config import TrackingConfig
 from autocar_ros.geometry.camera import Camera
@@ -16,6 +18,16 @@ FIRST_STIFFNESS = 40.0  # mm: the first step moves whole branches
 ANCHOR = 1e-3  # keeps nodes that nothing pulls where they are
 
 Normal = tuple[FloatArray, FloatArray]
+
+
+class Projected(NamedTuple):
+    """Nodes in one view."""
+
+    pixels: FloatArray  # (N, 2)
+    derivative: FloatArray  # (N, 2, 3) px/mm, of the pixels by the position
+    direction: FloatArray  # (N, 2) unit, of the vessels in the image
+    size: FloatArray  # (N,) mm of a pixel at the node
+    inside: NDArray[np.bool_]  # (N,) within the image
 
 
 class Refit:
@@ -61,26 +73,24 @@ class Refit:
         return s.solve(s.band(stretch, bend), blocks, right)
 
 
-def project_direction(
-    camera: Camera, position: FloatArray, tangent: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Pixels (N, 2), their derivative (N, 2, 3) by position in px/mm, and unit image directions (N, 2) of tangents."""
+def project_nodes(camera: Camera, position: FloatArray, tangent: FloatArray) -> Projected:
+    """Project nodes (N, 3) mm with unit tangents (N, 3)."""
     pixels, depth = camera.project(position)
     p = camera.projection
     derivative = (p[None, :2, :3] - pixels[:, :, None] * p[2, :3]) / depth[:, None, None]
     along = np.einsum("nij,nj->ni", derivative, tangent)
-    return pixels, derivative, along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    return Projected(pixels, derivative, along, camera.mm_per_pixel(depth), camera.contains(pixels))
 
 
 def _normal_equations(position: FloatArray, tangent: FloatArray, view: View, scale: float) -> Normal:
     """Blocks (N, 3, 3) and right sides (N, 3) of the weighted point-to-line distances in mm."""
-    pixels, derivative, direction = project_direction(view.camera, position, tangent)
-    match = view.match(pixels, direction)
-    size = view.camera.mm_per_pixel(view.camera.project(position)[1])
-    weight = match.alignment**2 / (1 + (match.distance * size / scale) ** 2) ** 2 * view.camera.contains(pixels)
-    gradient = np.einsum("ni,nij->nj", match.normal, derivative) * size[:, None]
-    blocks = weight[:, None, None] * gradient[:, :, None] * gradient[:, None, :]
-    return blocks, -(weight * match.offset * size)[:, None] * gradient
+    nodes = project_nodes(view.camera, position, tangent)
+    match = view.match(nodes.pixels, nodes.direction)
+    weight = match.alignment**2 / (1 + (match.distance * nodes.size / scale) ** 2) ** 2 * nodes.inside
+    gradient = np.einsum("ni,nij->nj", match.normal, nodes.derivative) * nodes.size[:, None]
+    blocks = (weight[:, None] * gradient)[:, :, None] * gradient[:, None, :]
+    return blocks, -(weight * match.offset * nodes.size)[:, None] * gradient
 
 
 def _neighbours(graph: VesselGraph) -> tuple[IntArray, IntArray]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from autocar_ros.tracking.fitting import project_direction
+from autocar_ros.tracking.fitting import project_nodes
 from autocar_ros.tracking.observation import View
 from autocar_ros.types import FloatArray, IntArray, SeenBy
 from autocar_ros.vessels.radius import fuse_radius
@@ -54,18 +54,17 @@ def look(position: FloatArray, tangent: FloatArray, edges: IntArray, view: View 
     if isinstance(view, str):
         none, unknown = np.zeros(len(position), np.bool_), np.full(len(position), np.nan)
         return Sight(False, none, none, unknown, unknown, np.nan, 0.0)
-    pixels, _, direction = project_direction(view.camera, position, tangent)
-    size = view.camera.mm_per_pixel(view.camera.project(position)[1])
-    inside = view.camera.contains(pixels)
-    match = view.match(pixels, direction)
-    seen = inside & (match.distance * size <= near)
+    nodes = project_nodes(view.camera, position, tangent)
+    match = view.match(nodes.pixels, nodes.direction)
+    distance = match.distance * nodes.size
+    seen = nodes.inside & (distance <= near)
     return Sight(
         shows=True,
         seen=seen,
-        inside=inside,
-        distance=match.distance * size,
-        radius=np.where(seen & (match.alignment >= ALIGNED), view.radius[match.index] * size, np.nan),
-        residual=float(np.median(match.distance[inside])) if inside.any() else np.nan,
+        inside=nodes.inside,
+        distance=distance,
+        radius=np.where(seen & (match.alignment >= ALIGNED), view.radius[match.index] * nodes.size, np.nan),
+        residual=float(np.median(match.distance[nodes.inside])) if nodes.inside.any() else np.nan,
         coverage=_coverage(position, edges, view),
     )
 

@@ -7,7 +7,7 @@ from scipy import sparse
 from scipy.linalg import solveh_banded
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from autocar_ros.types import FloatArray, VesselGraph
+from autocar_ros.types import FloatArray, IntArray, VesselGraph
 
 SHORTEST = 0.1  # mm, of an edge: shorter ones would be infinitely stiff
 
@@ -35,17 +35,14 @@ class Smoothness:
         self.bend = sparse.csr_array(bend.T @ bend)
         pattern = sparse.csr_array(abs(self.stretch) + abs(self.bend) + sparse.eye_array(n))
         self._order = reverse_cuthill_mckee(pattern, symmetric_mode=True)
-        where = np.argsort(self._order)
-        coo = sparse.coo_array(pattern)
-        self._width = int(np.abs(where[coo.row] - where[coo.col]).max())
+        place = np.argsort(self._order)
+        entries = sparse.coo_array(pattern)
+        width = int(np.abs(place[entries.row] - place[entries.col]).max())
+        self._stretch_band, self._bend_band = (_band(k, place, width) for k in (self.stretch, self.bend))
 
     def band(self, stretch: float, bend: float) -> FloatArray:
-        """Lower band (W + 1, N) of stretch * K1 + bend * K2 in solving order."""
-        matrix = sparse.coo_array((stretch * self.stretch + bend * self.bend)[self._order][:, self._order])
-        below = matrix.row >= matrix.col
-        band = np.zeros((self._width + 1, matrix.shape[0]))
-        band[matrix.row[below] - matrix.col[below], matrix.col[below]] = matrix.data[below]
-        return band
+        """Lower band (W + 1, N) of stretch * K1 + bend * K2, in solving order."""
+        return np.asarray(stretch * self._stretch_band + bend * self._bend_band)
 
     def solve(self, band: FloatArray, blocks: FloatArray, right: FloatArray) -> FloatArray:
         """Solve (band x I3 + blocks) x = right for x (N, 3).
@@ -68,6 +65,16 @@ class Smoothness:
         result = np.empty_like(right)
         result[self._order] = solved.reshape(n, 3)
         return result
+
+
+def _band(matrix: sparse.csr_array, place: IntArray, width: int) -> FloatArray:
+    """Lower band (W + 1, N) of a symmetric matrix whose rows move to `place` (N,)."""
+    entries = sparse.coo_array(matrix)
+    row, column = place[entries.row], place[entries.col]
+    below = row >= column
+    band = np.zeros((width + 1, matrix.shape[0]))
+    band[(row - column)[below], column[below]] = entries.data[below]
+    return band
 
 
 def _differences(graph: VesselGraph, weight: FloatArray) -> sparse.csr_array:
