@@ -5,7 +5,6 @@ Bytes are moved as they are on the wire; a message is decoded only where the cal
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,20 +183,6 @@ class Recorder:
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
-
-
-def record(node: Node, topics: Iterable[str], path: Path | str, seconds: float) -> dict[str, int]:
-    """Record absolute `topics` for `seconds` while spinning `node`; return the number of messages per topic."""
-    import rclpy
-
-    wanted = set(topics)
-    with BagWriter(path) as writer:
-        recorder = Recorder(node, writer, wanted.__contains__)
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            rclpy.spin_once(node, timeout_sec=min(left, 0.1))
-        recorder.close()
-        return dict(writer.counts)
 
 
 def our_typestore() -> Typestore:

@@ -251,8 +251,9 @@ class StageNode(LifecycleNode):
         except (AutocarError, OSError) as e:
             self.diagnostics.trouble(what, f"cannot {what}: {e}")
             return False
-        except Exception:
-            self.diagnostics.trouble(what, f"cannot {what}: {traceback.format_exc()}")
+        except Exception as e:
+            self.get_logger().error(traceback.format_exc())
+            self.diagnostics.trouble(what, f"cannot {what}: unexpected {type(e).__name__}: {e}")
             return False
         self.diagnostics.trouble(what, None)
         return True

@@ -4,13 +4,12 @@ import time
 from collections import defaultdict
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-
-from diagnostic_msgs.msg import DiagnosticArray
 
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 TIMEOUT = 20.0
@@ -98,4 +97,6 @@ class Bench:
         return self.call(ChangeState, f"{node.get_fully_qualified_name()}/change_state", request).success
 
     def state(self, node):
-        return self.call(GetState, f"{node.get_fully_qualified_name()}/get_state", GetState.Request()).current_state.label
+        return self.call(
+            GetState, f"{node.get_fully_qualified_name()}/get_state", GetState.Request()
+        ).current_state.label

@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
 
+from geometry_msgs.msg import PointStamped, PoseStamped
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CameraInfo, Image
+
 from autocar_ros import msg as ros
 from autocar_ros.errors import InvalidInputError, PoseError
 from autocar_ros.geometry.carm import camera_from_pose
@@ -25,9 +29,6 @@ from autocar_ros.types import (
     SparseVolume,
     VesselGraph,
 )
-from geometry_msgs.msg import PointStamped, PoseStamped
-from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import CameraInfo, Image
 
 FLOAT32 = 2e-7  # relative step of what travels as float32
 POSE = CArmPose(0.5, -0.3, 1100.0, 750.0, (0.2, 0.25), 40, 50)
@@ -89,7 +90,9 @@ def assert_same(a, b, tolerance=1e-9):
     assert type(a) is type(b)
     for name in a.__dataclass_fields__:
         left, right = getattr(a, name), getattr(b, name)
-        if isinstance(left, (np.ndarray, float, tuple)) and not (isinstance(left, tuple) and left and isinstance(left[0], str)):
+        if isinstance(left, (np.ndarray, float, tuple)) and not (
+            isinstance(left, tuple) and left and isinstance(left[0], str)
+        ):
             np.testing.assert_allclose(right, left, rtol=tolerance, atol=1e-30, equal_nan=True, err_msg=name)
         else:
             assert left == right, name

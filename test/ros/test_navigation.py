@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
+from geometry_msgs.msg import PointStamped, PoseStamped
+from nav_msgs.msg import Path
+from rclpy.action import ActionClient
+from ros.probe import BEST_EFFORT
+from ros.scenes import tree
+
 from autocar_ros.action import ComputeCatheterPath
 from autocar_ros.msg import PathSuggestions, VesselGraph
 from autocar_ros.ros import conversions as c
 from autocar_ros.ros.nodes.navigation import NavigationNode
 from autocar_ros.srv import IsPathValid
 from autocar_ros.types import GraphStatus
-from geometry_msgs.msg import PointStamped, PoseStamped
-from nav_msgs.msg import Path
-from rclpy.action import ActionClient
-from ros.probe import BEST_EFFORT
-from ros.scenes import tree
 
 Goal, Result = ComputeCatheterPath.Goal, ComputeCatheterPath.Result
 LEFT_END, RIGHT_END = 65, 100  # nodes of the tree
@@ -61,7 +62,12 @@ def ask(bench, **fields):
 
 
 def last_path(bench):
-    return np.array([[p.pose.position.x, p.pose.position.y, p.pose.position.z] for p in bench.got["/catheter/path"][-1].poses]) * 1e3
+    return (
+        np.array(
+            [[p.pose.position.x, p.pose.position.y, p.pose.position.z] for p in bench.got["/catheter/path"][-1].poses]
+        )
+        * 1e3
+    )
 
 
 def test_a_click_gives_a_path_from_the_ostium_that_follows_the_heart(bench, navigation):

@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
-from autocar_ros.msg import FramePair, VesselGraph
-from autocar_ros.ros import conversions as c
-from autocar_ros.ros.clouds import unpack_cloud
-from autocar_ros.ros.nodes.reconstruction import ReconstructionNode
 from ros.probe import BEST_EFFORT
 from ros.scenes import pair, tree
 from scipy.spatial import KDTree
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
+
+from autocar_ros.msg import FramePair, VesselGraph
+from autocar_ros.ros import conversions as c
+from autocar_ros.ros.clouds import unpack_cloud
+from autocar_ros.ros.nodes.reconstruction import ReconstructionNode
 
 
 @pytest.fixture

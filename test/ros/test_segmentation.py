@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from ros.probe import BEST_EFFORT
+from sensor_msgs.msg import Image
+
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.nodes.segmentation import SegmentationNode
-from diagnostic_msgs.msg import DiagnosticStatus
-from ros.probe import BEST_EFFORT
-from rcl_interfaces.msg import Parameter, ParameterValue, ParameterType
-from rcl_interfaces.srv import DescribeParameters, SetParameters
-from sensor_msgs.msg import Image
 
 NS = "/plane_a"
 
@@ -117,7 +118,9 @@ def test_life_cycle_by_service_and_again(bench):
 def set_parameter(bench, node, name, value):
     kind = {float: ParameterType.PARAMETER_DOUBLE, int: ParameterType.PARAMETER_INTEGER}[type(value)]
     field = {float: "double_value", int: "integer_value"}[type(value)]
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))])
+    request = SetParameters.Request(
+        parameters=[Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))]
+    )
     return bench.call(SetParameters, f"{node.get_fully_qualified_name()}/set_parameters", request).results[0]
 
 

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from autocar_ros.msg import CArmPose, EcgSamples, FramePair
-from autocar_ros.ros import conversions as c
-from autocar_ros.ros.images import image_to_msg
-from autocar_ros.ros.nodes.synchronization import SynchronizationNode
 from ros.probe import BEST_EFFORT
 from ros.scenes import POSE_A, POSE_B, mask, tree
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
+
+from autocar_ros.msg import CArmPose, EcgSamples, FramePair
+from autocar_ros.ros import conversions as c
+from autocar_ros.ros.images import image_to_msg
+from autocar_ros.ros.nodes.synchronization import SynchronizationNode
 
 POSES = {"a": POSE_A, "b": POSE_B}
 
@@ -24,7 +25,9 @@ class Planes:
         self.node = bench.start(SynchronizationNode)
         self.pairs = bench.collect(FramePair, "/frame_pair")
         self.masks = {p: bench.sender(Image, f"/plane_{p}/mask", BEST_EFFORT) for p in "ab"}
-        self.poses = {p: bench.sender(CArmPose, f"/plane_{p}/carm_pose", BEST_EFFORT) for p in "ab"} if with_poses else {}
+        self.poses = (
+            {p: bench.sender(CArmPose, f"/plane_{p}/carm_pose", BEST_EFFORT) for p in "ab"} if with_poses else {}
+        )
         bench.wait_matched("/frame_pair")
 
     def send_pose(self, plane, seconds, pose=None, message=None):

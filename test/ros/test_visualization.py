@@ -2,6 +2,12 @@
 
 import numpy as np
 import pytest
+from ros.probe import BEST_EFFORT
+from ros.scenes import POSE_A, POSE_B, image, pair, tree
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import Marker, MarkerArray
+
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.msg import CArmPose, FramePair, VesselGraph
 from autocar_ros.ros import conversions as c
@@ -10,11 +16,6 @@ from autocar_ros.ros.images import image_to_msg
 from autocar_ros.ros.markers import deletions, graph_markers, overlay
 from autocar_ros.ros.nodes.visualization import VisualizationNode
 from autocar_ros.types import GraphStatus
-from ros.probe import BEST_EFFORT
-from ros.scenes import POSE_A, POSE_B, image, pair, tree
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-from tf2_msgs.msg import TFMessage
-from visualization_msgs.msg import Marker, MarkerArray
 
 
 def test_one_marker_per_branch_with_all_its_edges():

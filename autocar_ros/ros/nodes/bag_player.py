@@ -39,9 +39,10 @@ class BagPlayerNode(StageNode):
         config = self.parameters[BagPlayerConfig]
         self._reader = BagReader(config.bag)
         played = {t: k for t, k in self._reader.topics.items() if is_played(t, config.topics)}
-        if not played or not sum(self._reader.counts[t] for t in played):
+        if not sum(self._reader.counts[t] for t in played):
+            there = ", ".join(self._reader.topics) or "none"
             self._reader.close()
-            raise BagError(f"bag {config.bag} has nothing to play; topics: {', '.join(self._reader.topics) or 'none'}")
+            raise BagError(f"bag {config.bag} has nothing to play; topics: {there}")
         self._clock_out = self.output(ClockMsg, "/clock")
         self._topics = {t: self.output(message_class(k), t, self._reader.qos(t)) for t, k in played.items()}
 
@@ -57,7 +58,7 @@ class BagPlayerNode(StageNode):
 
     def _start_pass(self, delay: float) -> None:
         self._messages: Iterator[BagMessage] = self._reader.messages(self._topics)
-        self._next: BagMessage | None = next(self._messages, None)
+        self._next: BagMessage | None = self._read()
         self._begin = time.monotonic_ns() + int(delay * NANOSECONDS)
 
     def _play(self) -> None:
@@ -68,9 +69,16 @@ class BagPlayerNode(StageNode):
         self.publish(self._clock_out, ClockMsg(clock=to_time(now)))
         while self._next is not None and self._next.stamp_ns <= now:
             self.publish(self._topics[self._next.topic], self._next.data)
-            self._next = next(self._messages, None)
+            self._next = self._read()
         if self._next is None:
             self._finish()
+
+    def _read(self) -> BagMessage | None:
+        try:
+            return next(self._messages, None)
+        except BagError as e:  # what is readable up to here is played
+            self.diagnostics.trouble("bag", str(e))
+            return None
 
     def _finish(self) -> None:
         if self.parameters[BagPlayerConfig].loop:

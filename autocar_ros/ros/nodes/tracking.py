@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 from std_srvs.srv import Trigger
@@ -127,11 +126,8 @@ class TrackingNode(StageNode):
     ) -> SaveVesselGraph.Response:
         if not self._history:
             raise InvalidInputError("no vessel graph yet: it needs a reconstruction and a frame pair")
-        try:
-            save_graph(self._history[-1], Path(request.path), request.format or None)
-        except OSError as e:
-            raise InvalidInputError(f"cannot write {request.path}: {e.strerror}") from e
-        response.success, response.message = True, request.path
+        written = save_graph(self._history[-1], request.path, request.format or None)
+        response.success, response.message = True, str(written)
         return response
 
 

@@ -1,0 +1,179 @@
+"""Node `tracking` alone, over DDS: the living graph, its services, and what happens when frames stop."""
+
+import json
+
+import numpy as np
+import pytest
+from ros.probe import BEST_EFFORT
+from ros.scenes import pair, tree
+from std_srvs.srv import Trigger
+
+from autocar_ros.msg import FramePair, VesselGraph
+from autocar_ros.ros import conversions as c
+from autocar_ros.ros import qos
+from autocar_ros.ros.nodes.tracking import TrackingNode
+from autocar_ros.srv import GetVesselGraph, SaveVesselGraph
+from autocar_ros.types import GraphStatus
+
+SECOND = 10**9
+
+
+@pytest.fixture
+def tracking(bench):
+    node = bench.start(TrackingNode)
+    bench.graphs = bench.collect(VesselGraph, "/vessel_graph")
+    bench.pairs = bench.sender(FramePair, "/frame_pair", BEST_EFFORT)
+    bench.new = bench.sender(VesselGraph, "/reconstruction/graph")
+    bench.wait_matched("/vessel_graph")
+    return node
+
+
+def send(bench, node, sender, message):
+    before = sum(node.diagnostics.received.values())
+    sender.publish(message)
+    bench.wait(lambda: sum(node.diagnostics.received.values()) > before, f"{sender.topic_name} not received")
+
+
+def track(bench, node, seconds, graph=None):
+    send(bench, node, bench.pairs, c.pair_to_msg(pair(graph, round(seconds * SECOND))))
+
+
+def start(bench, node, seconds=1.0):
+    send(bench, node, bench.new, c.graph_to_msg(tree()))
+    track(bench, node, seconds)
+    bench.wait(lambda: bench.graphs, "no graph")
+
+
+def test_no_graph_before_a_reconstruction(bench, tracking):
+    track(bench, tracking, 1.0)
+    bench.wait(lambda: bench.value(tracking, "received /frame_pair") == "1", "no diagnostics")
+    assert not bench.graphs
+
+
+def test_pairs_move_the_graph_and_nodes_keep_their_identity(bench, tracking):
+    start(bench, tracking)
+    track(bench, tracking, 1.1, tree(shift=(1.0, 0.5, -1.0)))
+    bench.wait(lambda: len(bench.graphs) >= 2, "no second graph")
+    first, second = (c.graph_from_msg(m) for m in bench.graphs[:2])
+    assert first.graph_id == second.graph_id
+    assert second.sequence == first.sequence + 1
+    assert (first.stamp_a_ns, second.stamp_a_ns) == (SECOND, 1_100_000_000)
+    moved = np.median(np.linalg.norm(second.position - tree(shift=(1.0, 0.5, -1.0)).position, axis=1))
+    assert moved < 1.0  # mm
+
+
+def test_the_reference_reaches_late_joiners(bench, tracking):
+    start(bench, tracking)
+    references = bench.collect(VesselGraph, "/vessel_graph/reference", qos.latched())
+    bench.wait(lambda: references, "no latched reference")
+    assert references[0].graph_id == bench.graphs[0].graph_id
+
+
+def test_when_frames_stop_the_last_graph_is_published_once_more_as_stale(bench, tracking):
+    start(bench, tracking)
+    bench.wait(lambda: bench.graphs[-1].status == VesselGraph.STATUS_STALE, "never stale")
+    stale = bench.graphs[-1]
+    assert c.to_ns(stale.header.stamp) == SECOND  # its own exposure, not now
+    assert "no frame pair" in stale.status_reason
+    np.testing.assert_array_equal(stale.x, bench.graphs[-2].x)
+    count = len(bench.graphs)
+    bench.wait(lambda: "STALE" in bench.messages().get("/tracking", ""), "not in the diagnostics")
+    bench.spin(1.2)
+    assert len(bench.graphs) == count  # at most once
+    track(bench, tracking, 3.0)
+    bench.wait(lambda: bench.graphs[-1].status == VesselGraph.STATUS_OK, "does not recover")
+
+
+def test_reset_starts_a_new_graph(bench, tracking):
+    start(bench, tracking)
+    old = bench.graphs[-1].graph_id
+    assert bench.call(Trigger, "/tracking/reset", Trigger.Request()).success
+    send(bench, tracking, bench.new, c.graph_to_msg(tree()))
+    track(bench, tracking, 1.2)
+    bench.wait(lambda: bench.graphs[-1].graph_id != old, "the id did not change")
+
+
+def test_ids_go_on_after_cleanup(bench, tracking):
+    start(bench, tracking)
+    old = bench.graphs[-1].graph_id
+    for transition in ("deactivate", "cleanup", "configure", "activate"):
+        assert bench.change_state(tracking, transition)
+    bench.wait(lambda: bench.pairs.get_subscription_count() and bench.new.get_subscription_count(), "not subscribed")
+    bench.wait_matched("/vessel_graph")
+    send(bench, tracking, bench.new, c.graph_to_msg(tree()))
+    track(bench, tracking, 2.0)
+    bench.wait(lambda: bench.graphs[-1].graph_id > old, "the id was used again")
+
+
+def test_stamps_that_jump_back_start_over(bench, tracking):
+    start(bench, tracking, 100.0)
+    track(bench, tracking, 3.0)  # no graph any more
+    send(bench, tracking, bench.new, c.graph_to_msg(tree()))
+    track(bench, tracking, 3.1)
+    bench.wait(lambda: c.to_ns(bench.graphs[-1].stamp_a) == 3_100_000_000, "wedged")
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_empty_and_full_masks_never_pass_for_a_good_graph(bench, tracking, value):
+    start(bench, tracking)
+    message = c.pair_to_msg(pair(stamp_ns=1_100_000_000))
+    for mask in (message.mask_a, message.mask_b):
+        mask.data = bytes([value]) * len(mask.data)
+    send(bench, tracking, bench.pairs, message)
+    bench.spin(0.3)
+    assert not [g for g in bench.graphs if c.to_ns(g.stamp_a) == 1_100_000_000 and g.status == VesselGraph.STATUS_OK]
+    track(bench, tracking, 1.2)
+    bench.wait(lambda: c.to_ns(bench.graphs[-1].stamp_a) == 1_200_000_000, "the node does not go on")
+
+
+def test_torn_graphs_and_pairs_are_counted(bench, tracking):
+    torn = c.graph_to_msg(tree())
+    torn.branch = [1]
+    send(bench, tracking, bench.new, torn)
+    assert tracking.diagnostics.dropped["invalid input"] == 1
+    message = c.pair_to_msg(pair())
+    message.mask_a.encoding = "rgb8"
+    send(bench, tracking, bench.pairs, message)
+    assert tracking.diagnostics.dropped["invalid input"] == 2
+    start(bench, tracking, 2.0)
+
+
+def ask(bench, **fields):
+    return bench.call(GetVesselGraph, "/get_vessel_graph", GetVesselGraph.Request(**fields))
+
+
+def test_graphs_of_the_past_by_stamp_and_phase(bench, tracking):
+    assert "no vessel graph yet" in ask(bench).message
+    start(bench, tracking)
+    track(bench, tracking, 1.1)
+    bench.wait(lambda: len(bench.graphs) >= 2, "no second graph")
+    assert c.to_ns(ask(bench, stamp=c.to_time(SECOND + 10)).graph.stamp_a) == SECOND
+    assert c.to_ns(ask(bench).graph.stamp_a) == 1_100_000_000  # the newest
+    assert "ECG" in ask(bench, by=GetVesselGraph.Request.BY_PHASE, phase=0.3).message
+    assert not ask(bench, by=GetVesselGraph.Request.BY_PHASE, phase=1.5).success
+    assert not ask(bench, by=9).success
+
+
+def test_saving(bench, tracking, tmp_path):
+    file = tmp_path / "graph.json"
+
+    def save(path):
+        return bench.call(SaveVesselGraph, "/save_vessel_graph", SaveVesselGraph.Request(path=path))
+
+    assert "no vessel graph yet" in save(path=str(file)).message
+    start(bench, tracking)
+    assert save(path=str(file)).success
+    assert len(json.loads(file.read_text())["nodes"]["x"]) == len(tree())
+    assert not save(path=str(file / "graph.json")).success  # a file is no folder
+    assert not save(path=str(tmp_path / "graph.doc")).success
+
+
+def test_a_lost_graph_is_told(bench, tracking):
+    start(bench, tracking)
+    far = tree(shift=(60, 0, 60))
+    for k in range(40):
+        track(bench, tracking, 1.1 + k / 10, far)
+        if bench.graphs[-1].status == GraphStatus.LOST:
+            break
+    bench.wait(lambda: bench.graphs[-1].status in (GraphStatus.LOST, GraphStatus.DEGRADED), "passes for good")
+    assert bench.graphs[-1].status_reason
