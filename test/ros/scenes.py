@@ -42,7 +42,7 @@ def mask(graph, pose):
     picture = np.zeros((pose.rows, pose.columns), np.uint8)
     width = round(float(2 * RADIUS / camera.mm_per_pixel(depth.mean())))
     for parent, child in graph.edges:
-        ends = [tuple(int(round(v)) for v in pixels[k]) for k in (parent, child)]
+        ends = [tuple(round(float(v)) for v in pixels[k]) for k in (parent, child)]
         cv2.line(picture, *ends, 255, width)
     return picture
 

@@ -347,7 +347,7 @@ def test_points_must_be_finite_and_in_the_world_frame():
     click.point.y = np.nan
     with pytest.raises(InvalidInputError, match="finite"):
         c.world_point(click)
+    tip = PoseStamped()
+    tip.header.frame_id = "map"
     with pytest.raises(InvalidInputError, match="'map'"):
-        tip = PoseStamped()
-        tip.header.frame_id = "map"
         c.world_point(tip)

@@ -80,7 +80,7 @@ def test_a_click_gives_a_path_from_the_ostium_that_follows_the_heart(bench, navi
     moved = tree(shift=(0, 0, 6.0)).with_(stamp_a_ns=2 * 10**9)
     send_graph(bench, navigation, moved)
     bench.wait(lambda: len(bench.got["/catheter/path"]) == 2, "no path on the moved graph")
-    np.testing.assert_allclose(last_path(bench)[-1], goal + [0, 0, 6.0], atol=1.0)
+    np.testing.assert_allclose(last_path(bench)[-1], goal + np.array([0, 0, 6.0]), atol=1.0)
     suggestions = bench.got["/catheter/path_suggestions"][-1]
     assert c.to_ns(suggestions.header.stamp) == 2 * 10**9
     assert suggestions.suggestions[0].feasible
