@@ -14,6 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.config import disable_value_validation
+from pydicom.pixels.utils import pixel_array
 
 from autocar_ros.errors import DicomError
 from autocar_ros.imaging.dicom_ecg import EcgSignal, read_ecg, read_r_waves
@@ -83,24 +85,27 @@ def read_run(
         Not a file, not DICOM, damaged, not XA or XRF, no pixel data, or pixels that do not fit their description.
     """
     path = Path(path)
-    header = read_header(path)
     try:
-        images = _decode(header)
-        timing = _or_problem(lambda: _frame_times(header, len(images), frame_rate))
-        return XrayRun(
-            modality=XRAY_CLASSES[str(header.SOPClassUID)],
-            images=images,
-            used_bits=int(header.BitsStored),
-            visible=visible_area(header),
-            ecg=read_ecg(header, None if isinstance(timing, str) else _duration(timing)),
-            r_wave_frames=read_r_waves(header, len(images)),
-            geometry=_or_problem(
-                lambda: read_poses(header, len(images), pixel_spacing, source_to_detector, source_to_isocenter)
-            ),
-            timing=timing,
-        )
+        with disable_value_validation():  # pydicom's warnings quote values
+            header = read_header(path)
+            images = _decode(header)
+            timing = _or_problem(lambda: _frame_times(header, len(images), frame_rate))
+            return XrayRun(
+                modality=XRAY_CLASSES[str(header.SOPClassUID)],
+                images=images,
+                used_bits=int(header.BitsStored),
+                visible=visible_area(header),
+                ecg=read_ecg(header, None if isinstance(timing, str) else _duration(timing)),
+                r_wave_frames=read_r_waves(header, len(images)),
+                geometry=_or_problem(
+                    lambda: read_poses(header, len(images), pixel_spacing, source_to_detector, source_to_isocenter)
+                ),
+                timing=timing,
+            )
     except DicomError as error:
         raise DicomError(f"{path}: {error}") from error.__cause__
+    except Exception as error:  # a damaged header can break pydicom anywhere, as it converts values on access
+        raise DicomError(f"{path}: damaged ({type(error).__name__} while reading)") from None
 
 
 def _or_problem(read: Callable[[], T]) -> T | str:
@@ -124,7 +129,7 @@ def _decode(header: Dataset) -> Image:
     if not 1 <= bits <= int(header.HighBit) + 1 <= int(header.BitsAllocated) <= 16:
         raise DicomError(f"{tag_name('BitsStored')} {bits} does not fit HighBit and BitsAllocated (8 to 16 bit)")
     try:
-        pixels = header.pixel_array
+        pixels = pixel_array(header, raw=True, correct_unused_bits=False)
     except Exception as error:  # pydicom and its codecs raise every kind for damaged data
         raise DicomError(
             f"{tag_name('PixelData')} cannot be decoded ({type(error).__name__}): damaged, cut short or of an "

@@ -60,19 +60,21 @@ def read_header(path: Path) -> Dataset:
     Raises `DicomError` for what is not a file, not DICOM, cut short in its header, or not an XA or XRF image.
     """
     if not path.is_file():
-        raise DicomError(f"{path}: {'is a folder, give one file' if path.is_dir() else 'no such file'}")
+        raise DicomError("is a folder, give one file" if path.is_dir() else "no such file")
     tags: list[Any] = [Tag(k) for line in _KEYWORDS for k in line.split()]
     tags += [Tag(group, element) for group in CURVE_GROUPS for element in _CURVE_ELEMENTS]
     try:
         header = dcmread(path, specific_tags=tags)
         kind = UID(str(header.get("SOPClassUID", "")))
     except InvalidDicomError as error:
-        raise DicomError(f"{path}: not a DICOM file (no DICM prefix)") from error
+        raise DicomError("not a DICOM file (no DICM prefix)") from error
     except Exception as error:  # pydicom lets many kinds through for damaged files; their texts may quote values
-        raise DicomError(f"{path}: damaged or cut short ({type(error).__name__} while reading the header)") from None
+        raise DicomError(f"damaged or cut short ({type(error).__name__} while reading the header)") from None
     if kind not in XRAY_CLASSES:
         found = kind.name if kind and kind.name != kind else "no known image class"
-        raise DicomError(f"{path}: not an XA or XRF image but {found}")
+        raise DicomError(f"not an XA or XRF image but {found}")
+    if "TransferSyntaxUID" not in header.file_meta:
+        raise DicomError(f"{tag_name('TransferSyntaxUID')} is missing: how the pixels are encoded is unknown")
     return header
 
 
@@ -82,7 +84,7 @@ def numbers(item: Dataset, keyword: str) -> tuple[float, ...]:
         value = item.get(keyword)
         several = value is not None and not isinstance(value, (str, bytes)) and hasattr(value, "__len__")
         values = tuple(float(v) for v in (value if several else [value]) if v not in (None, ""))
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # pydicom converts on access and lets many kinds through
         raise DicomError(f"{tag_name(keyword)} does not hold numbers") from None
     if not all(isfinite(v) for v in values):
         raise DicomError(f"{tag_name(keyword)} is not finite")
