@@ -114,7 +114,7 @@ def _near_tube(points: FloatArray, curve: FloatArray, radius: FloatArray, slack:
     distance, nearest = (np.asarray(found) for found in KDTree(curve).query(points, distance_upper_bound=reach))
     near = np.isfinite(distance)
     near[near] = distance[near] <= radius[nearest[near]] + slack
-    return near
+    return np.asarray(near, bool)
 
 
 @njit(cache=True)
@@ -135,8 +135,8 @@ def keep_voxels(voxels, size, origin, projection, pixel_size, outside, tolerance
             if w <= 0:
                 keep[i] = False
                 break
-            u = int(round((p[0, 0] * x + p[0, 1] * y + p[0, 2] * z + p[0, 3]) / w))
-            v = int(round((p[1, 0] * x + p[1, 1] * y + p[1, 2] * z + p[1, 3]) / w))
+            u = round((p[0, 0] * x + p[0, 1] * y + p[0, 2] * z + p[0, 3]) / w)
+            v = round((p[1, 0] * x + p[1, 1] * y + p[1, 2] * z + p[1, 3]) / w)
             iu, iv = min(max(u, 0), columns - 1), min(max(v, 0), rows - 1)
             beside = max(abs(u - iu), abs(v - iv))
             mm = pixel_size[view] * w

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
@@ -12,17 +10,9 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.sbp.lifting import Lifted
 from autocar_ros.types import FloatArray
 from autocar_ros.vessels import tree
+from autocar_ros.vessels.graph import Cloud
 
 HALF_SURE = 3.0  # mm of disagreement at which a lifted point is as often right (within 2 mm) as wrong, see `confidence`
-
-
-class Cloud(NamedTuple):
-    """Centreline points in 3D, unordered."""
-
-    points: FloatArray  # (N, 3) mm
-    radius: FloatArray  # (N,) mm
-    confidence: FloatArray  # (N,) 0..1
-    disagreement: FloatArray  # (N,) mm between both liftings
 
 
 def fuse(of_a: Lifted, of_b: Lifted, config: ReconstructionConfig) -> Cloud:

@@ -2,8 +2,9 @@
 
 Every centreline point of one view gets the depth along its ray at which the other view explains it best: its
 projection lies on a centreline there (distance in mm), and that vessel is as thick (difference of radii in mm).
-Neighbours along the centreline should not jump in depth, and both liftings should agree. All depths of a centreline are chosen at once: the cost is a
-tree with truncated linear terms, whose minimum dynamic programming finds exactly (Felzenszwalb & Huttenlocher 2005).
+Neighbours along the centreline should not jump in depth, and both liftings should agree. All depths of a centreline
+are chosen at once: the cost is a tree with truncated linear terms, whose minimum dynamic programming finds exactly
+(Felzenszwalb & Huttenlocher 2005).
 """
 
 from __future__ import annotations
@@ -101,9 +102,9 @@ def _every(line: Centreline, step: int) -> tuple[IntArray, IntArray]:
 
 
 @njit(cache=True, fastmath=True)
-def matching_cost(
+def matching_cost(  # type: ignore[no-untyped-def]
     source, rays, radius, depth, projection, size, nearest, points_b, radius_b, there, unmatched, radius_weight, mutual
-):  # type: ignore[no-untyped-def]
+):
     """Cost (N, D) mm of every depth of every ray, by what the other view shows there.
 
     Parameters
@@ -140,9 +141,9 @@ def matching_cost(
     return cost
 
 
-def matching_cost_numpy(
+def matching_cost_numpy(  # type: ignore[no-untyped-def]
     source, rays, radius, depth, projection, size, nearest, points_b, radius_b, there, unmatched, radius_weight, mutual
-):  # type: ignore[no-untyped-def]
+):
     """Twin of `matching_cost` in numpy."""
     world = source + depth[None, :, None] * rays[:, None, :]
     h = world @ projection[:, :3].T + projection[:, 3]

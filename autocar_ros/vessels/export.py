@@ -25,7 +25,7 @@ METRE = 1000.0  # mm
 NODE_FIELDS = ("radius", "confidence", "sigma", "seen_by", "branch")
 
 
-def save_graph(graph: VesselGraph, path: str | Path, format: str | None = None) -> Path:  # noqa: A002
+def save_graph(graph: VesselGraph, path: str | Path, format: str | None = None) -> Path:
     """Write a graph and return where.
 
     Parameters
@@ -115,8 +115,9 @@ def from_dict(data: dict[str, Any]) -> VesselGraph:
 
 def _plain(values: FloatArray | float) -> Any:
     """Lists or a number with None for NaN, which json does not know."""
-    array = np.asarray(values, float)
-    return np.where(np.isfinite(array), array, None).tolist()
+    array = np.asarray(values, float).astype(object)
+    array[~np.isfinite(np.asarray(values, float))] = None
+    return array.tolist()
 
 
 def _array(values: Any) -> FloatArray:
@@ -135,7 +136,8 @@ def _json(graph: VesselGraph) -> str:
 def _csv(graph: VesselGraph) -> str:
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["node", "parent", "x_mm", "y_mm", "z_mm", "radius_mm", "confidence", "sigma_mm", "seen_by", "branch"])
+    lengths = ["x_mm", "y_mm", "z_mm", "radius_mm"]
+    table.writerow(["node", "parent", *lengths, "confidence", "sigma_mm", "seen_by", "branch"])
     for k, parent in enumerate(graph.parent):
         place = [f"{value:.4f}" for value in (*graph.position[k], graph.radius[k], graph.confidence[k], graph.sigma[k])]
         table.writerow([k, parent, *place, int(graph.seen_by[k]), _label(graph, k)])
@@ -152,7 +154,7 @@ def _swc(graph: VesselGraph) -> str:
 
 
 def _graphml(graph: VesselGraph) -> str:
-    tree = nx.DiGraph(frame_id=FRAME, unit="mm")
+    tree: nx.DiGraph[int] = nx.DiGraph(frame_id=FRAME, unit="mm")
     for k, (x, y, z) in enumerate(graph.position.tolist()):
         tree.add_node(
             k, x=x, y=y, z=z, radius=float(graph.radius[k]), confidence=float(graph.confidence[k]),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
@@ -20,7 +19,20 @@ from autocar_ros.vessels.gaps import close_gaps
 
 SMOOTHING = 1.5  # mm along the vessel
 ROOT_LENGTH = 10.0  # mm of vessel behind an end whose mean radius decides whether it is the ostium
+NOTHING_IN_COMMON = (
+    "the views have no vessel in common: check that both show the same artery at the same heart phase, and the poses "
+    "(angles, table position, pixel spacing)"
+)
 SMALLEST_PART = 0.1  # of the whole length; a separate part of the tree smaller than this is noise
+
+
+class Cloud(NamedTuple):
+    """Centreline points in 3D, unordered: what a graph is made from."""
+
+    points: FloatArray  # (N, 3) mm
+    radius: FloatArray  # (N,) mm
+    confidence: FloatArray  # (N,) 0..1
+    disagreement: FloatArray  # (N,) mm between both views
 
 
 class Skeleton(NamedTuple):
@@ -31,10 +43,17 @@ class Skeleton(NamedTuple):
     branch: IntArray  # (N,)
 
 
-def build_skeleton(
-    points: FloatArray, radius: FloatArray, volume: SparseVolume, config: ReconstructionConfig
-) -> Skeleton:
-    """Graph initialisation from centreline points (N, 3) with radius (N,) mm, and the volume that may close gaps."""
+def build_skeleton(cloud: Cloud, volume: SparseVolume, config: ReconstructionConfig) -> Skeleton:
+    """Graph initialisation; gaps are closed through the volume.
+
+    Raises
+    ------
+    ReconstructionError
+        When the cloud holds no vessel.
+    """
+    points, radius = cloud.points, cloud.radius
+    if len(points) == 0:
+        raise ReconstructionError(NOTHING_IN_COMMON)
     pairs = KDTree(points).query_pairs(config.neighbour_distance, output_type="ndarray").astype(np.int64)
     edges = tree.spanning_forest(len(points), pairs, _length(points, pairs) + 1e-9)
     points, radius, edges = _prune(points, radius, edges, config)
@@ -62,10 +81,7 @@ def _drop_small_parts(
     label = tree.components(len(points), edges)
     length = np.bincount(label[edges[:, 0]], _length(points, edges), minlength=int(label.max(initial=-1)) + 1)
     if length.sum() < config.shortest_branch:
-        raise ReconstructionError(
-            "the views have no vessel in common: check that both show the same artery at the same heart phase, "
-            "and the poses (angles, table position, pixel spacing)"
-        )
+        raise ReconstructionError(NOTHING_IN_COMMON)
     keep = length[label] >= max(SMALLEST_PART * length.sum(), config.shortest_branch)
     return points[keep], radius[keep], tree.keep_nodes(len(points), edges, keep)
 
@@ -92,12 +108,8 @@ def _resample(
 def smooth_curve(points: FloatArray, radius: FloatArray, spacing: float, sigma: float = SMOOTHING) -> FloatArray:
     """Curve (N, 3) with radius (N,) as (M, 4): Gaussian smoothing with `sigma` mm, then nodes `spacing` mm apart."""
     values = _along(np.column_stack([points, radius]), spacing / 4)
-    ramp = np.linspace(values[0], values[-1], len(values))
-    rest = values - ramp
-    padded = np.concatenate([-rest[:0:-1], rest, -rest[-2::-1]])  # odd about both ends: they keep their place
     step = tree.chain_length(values[:, :3], np.arange(len(values))) / max(len(values) - 1, 1)
-    smooth = ndimage.gaussian_filter1d(padded, sigma / max(step, 1e-9), axis=0)[len(rest) - 1 : 2 * len(rest) - 1]
-    return _along(ramp + smooth, spacing)
+    return _along(tree.smooth_path(values, sigma / max(step, 1e-9)), spacing)
 
 
 def _along(values: FloatArray, spacing: float) -> FloatArray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import KDTree
@@ -11,7 +9,7 @@ from scipy.spatial import KDTree
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.types import FloatArray, IntArray, SeenBy, VesselGraph
 from autocar_ros.vessels import reprojection
-from autocar_ros.vessels.graph import Skeleton
+from autocar_ros.vessels.graph import Cloud, Skeleton
 from autocar_ros.vessels.radius import fill_unknown, fuse_radius, view_radius
 from autocar_ros.vessels.skeleton import Centreline
 
@@ -22,29 +20,21 @@ GAP_CONFIDENCE = 0.1
 RADIUS_SMOOTHING = 2.0  # nodes
 
 
-class Evidence(NamedTuple):
-    """The lifted points that a skeleton was made from."""
-
-    points: FloatArray  # (M, 3) mm
-    confidence: FloatArray  # (M,) 0..1
-    disagreement: FloatArray  # (M,) mm between both liftings
-
-
 def measure_graph(
     skeleton: Skeleton,
-    evidence: Evidence,
+    cloud: Cloud,
     lines: tuple[Centreline, Centreline],
     cameras: tuple[Camera, Camera],
     outside: tuple[FloatArray, FloatArray],
 ) -> VesselGraph:
     """Vessel graph of a skeleton; `outside` holds the distance maps of both masks (`skeleton.distance_outside`)."""
     points = skeleton.points
-    distance, nearest = (np.asarray(found) for found in KDTree(evidence.points).query(points))
+    distance, nearest = (np.asarray(found) for found in KDTree(cloud.points).query(points))
     seen = reprojection.seen_by(points, cameras, outside)
     both = ((seen & SeenBy.A) > 0).astype(float) + ((seen & SeenBy.B) > 0)
     supported = distance <= SUPPORT
-    confidence = np.where(supported, evidence.confidence[nearest], GAP_CONFIDENCE) * UNSEEN ** (2 - both)
-    apart = np.where(supported, evidence.disagreement[nearest], distance)
+    confidence = np.where(supported, cloud.confidence[nearest], GAP_CONFIDENCE) * UNSEEN ** (2 - both)
+    apart = np.where(supported, cloud.disagreement[nearest], distance)
     graph = VesselGraph(
         position=points,
         radius=node_radius(points, skeleton.branch, lines, cameras),

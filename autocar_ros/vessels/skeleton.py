@@ -58,8 +58,8 @@ def extract_centreline(mask: Mask) -> Centreline:
     vessel = binary(mask)
     pixels = np.argwhere(skeletonize(vessel > 0))
     if len(pixels) == 0:
-        raise InvalidInputError("the mask is empty: no pixel reaches 128 (no contrast, or segmentation found no vessel)")
-    # To the nearest background pixel's centre: half a pixel too far at best, but a thinned line is off centre by as much
+        raise InvalidInputError("the mask is empty: no pixel reaches 128 (no contrast, or no vessel was found)")
+    # To the nearest background pixel's centre: half a pixel too far, but a thinned line is off centre by about as much.
     inside = cv2.distanceTransform(np.pad(vessel, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     radius = inside[tuple(pixels.T)].astype(float)
     points = pixels[:, ::-1].astype(float)
@@ -109,4 +109,4 @@ def _nearest_map(pixels: IntArray, shape: tuple[int, ...]) -> NDArray[np.int32]:
     _, label = cv2.distanceTransformWithLabels(blank, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     of_label = np.zeros(int(label.max()) + 1, np.int32)
     of_label[label[tuple(pixels.T)]] = np.arange(len(pixels))
-    return of_label[label]
+    return np.asarray(of_label[label])

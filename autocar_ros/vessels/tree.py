@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
@@ -80,14 +81,14 @@ def chain_length(points: FloatArray, chain: IntArray) -> float:
     return float(np.linalg.norm(np.diff(points[chain], axis=0), axis=1).sum())
 
 
-def keep_nodes(count: int, edges: IntArray, keep: IntArray) -> IntArray:
+def keep_nodes(count: int, edges: IntArray, keep: NDArray[np.bool_]) -> IntArray:
     """Edges (F, 2) between the kept nodes (bool (N,)), renumbered."""
     index = np.cumsum(keep) - 1
     inside = keep[edges].all(1)
     return np.asarray(index[edges[inside]], np.int64).reshape(-1, 2)
 
 
-def prune_spurs(points: FloatArray, edges: IntArray, limit: FloatArray) -> IntArray:
+def prune_spurs(points: FloatArray, edges: IntArray, limit: FloatArray) -> NDArray[np.bool_]:
     """Mark what stays (bool (N,)) when side twigs shorter than the limit at their bifurcation fall off, shortest first.
 
     Parameters
@@ -121,13 +122,16 @@ def smooth_chains(values: FloatArray, edges: IntArray, sigma: float) -> FloatArr
     result = values.astype(float)
     for chain in chains(len(values), edges):
         if len(chain) > 2:
-            # odd reflection about both ends keeps the ends where they are and the slope through them
-            ramp = np.linspace(values[chain[0]], values[chain[-1]], len(chain))
-            rest = values[chain] - ramp
-            padded = np.concatenate([-rest[:0:-1], rest, -rest[-2::-1]])
-            smooth = ndimage.gaussian_filter1d(padded, sigma, axis=0)[len(chain) - 1 : 2 * len(chain) - 1]
-            result[chain] = ramp + smooth
+            result[chain] = smooth_path(values[chain], sigma)
     return result
+
+
+def smooth_path(values: FloatArray, sigma: float) -> FloatArray:
+    """Gaussian smoothing of (N, ...) values of a path, `sigma` in nodes; both ends keep their place and slope."""
+    ramp = np.linspace(values[0], values[-1], len(values))
+    rest = values - ramp
+    padded = np.concatenate([-rest[:0:-1], rest, -rest[-2::-1]])  # odd about both ends
+    return np.asarray(ramp + ndimage.gaussian_filter1d(padded, sigma, axis=0)[len(rest) - 1 : 2 * len(rest) - 1])
 
 
 def _adjacency(count: int, edges: IntArray) -> sparse.csr_array:
