@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autocar_ros.cli.console import terminal
+from autocar_ros.errors import InvalidInputError
 from autocar_ros.types import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def replay(
         bool,
         typer.Option("--with-nodes", help="Play frames, poses and ECG only, and let the nodes compute the rest anew."),
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Record the session to this new bag folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Record the session to this new bag folder (one pass).")] = None,
 ) -> None:
     """Play a bag with its clock, and show what the nodes say.
 
@@ -37,11 +38,13 @@ def replay(
     from autocar_ros.ros.observer import Observer
     from autocar_ros.ros.processes import NodeProcesses, NodeSpec
 
+    if out and loop:
+        raise InvalidInputError("--out records one pass: leave --loop away")
     with BagReader(bag) as recorded:
         seconds = (recorded.end_ns - recorded.start_ns) / NANOSECONDS / rate
     options = {"bag": str(bag.resolve()), "rate": rate, "loop": loop, "topics": "inputs" if with_nodes else "all"}
     nodes = processing_nodes(use_sim_time=True) if with_nodes else []
-    with Observer(out) as observer, tempfile.TemporaryDirectory(prefix="autocar_replay_") as logs:
+    with Observer(out, use_sim_time=True) as observer, tempfile.TemporaryDirectory(prefix="autocar_replay_") as logs:
         with NodeProcesses(nodes, logs) as chain:
             chain.wait_active()
             with NodeProcesses([NodeSpec("bag_player", parameters=options)], logs) as player:
@@ -78,7 +81,7 @@ def _report(status: Mapping[str, Any]) -> None:
 def _table(status: Mapping[str, Any]) -> Table:
     from rich.table import Table
 
-    table = Table("node", "state", "received", "published", "dropped", "latency median / p95 [ms]")
+    table = Table("node", "state", "in", "out", "dropped", "latency median / p95 [ms]")
     for name, node in sorted(status.items()):
         sums = [
             sum(int(v) for k, v in node.figures.items() if k.startswith(word + " "))

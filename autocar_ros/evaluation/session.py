@@ -90,7 +90,7 @@ def latencies(session: Session) -> dict[str, tuple[FloatArray, FloatArray]]:
 
 def _frame_pairs(session: Session) -> dict[str, Any]:
     offered = offered_pairs(session)
-    published = {graph.stamp_a_ns: graph.status.name for graph in session.graphs}
+    published = {graph.stamp_a_ns: graph.status.name for graph in reversed(session.graphs)}
     status = Counter(published[stamp] for stamp in offered if stamp in published)
     span = (offered[-1] - offered[0]) / NANOSECONDS if len(offered) > 1 else 0.0
     return {
@@ -105,13 +105,14 @@ def _frame_pairs(session: Session) -> dict[str, Any]:
 
 
 def _against_truth(session: Session) -> dict[str, Any]:
-    judged = [(g, session.truths[g.stamp_a_ns]) for g in session.graphs if g.stamp_a_ns in session.truths]
+    first = {graph.stamp_a_ns: graph for graph in reversed(session.graphs)}  # later: the same again, as stale
+    judged = [(first[stamp], session.truths[stamp]) for stamp in sorted(first.keys() & session.truths.keys())]
     scores = [s for graph, truth in judged if (s := _scores(session, graph, truth))]
     kept = identity([g for g, _ in judged], [t for _, t in judged])
     names = list(scores[0]) if scores else []
     return {
         "graph": {name: spread(score[name] for score in scores) for name in names},
-        "graph_how": "every vessel_graph against the true graph of the same exposure; recall on the true vessels that "
+        "graph_how": "the vessel_graph of every exposure against the true graph of the same exposure; recall on the true vessels that "
         "are filled with contrast and in view in both planes, precision on all true vessels; mean over graphs",
         "identity": asdict(kept),
     }

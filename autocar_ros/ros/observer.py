@@ -17,6 +17,7 @@ from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
 
 from autocar_ros import msg as ros
@@ -30,7 +31,7 @@ from autocar_ros.ros.stamps import WORLD_FRAME
 from autocar_ros.types import CatheterPath, FloatArray, VesselGraph
 
 _LEVELS = {b"\x00": "ok", b"\x01": "warning", b"\x02": "error", b"\x03": "stale"}
-_UNRECORDED = ("/rosout", "/parameter_events")
+_UNRECORDED = ("/clock", "/rosout", "/parameter_events")
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,19 @@ class Observer:
     Parameters
     ----------
     bag : folder to record every topic to, undecoded; None records nothing
+    use_sim_time : take the time of a record from /clock
     """
 
-    def __init__(self, bag: Path | None = None) -> None:
+    def __init__(self, bag: Path | None = None, use_sim_time: bool = False) -> None:
         use_middleware_environment()
         self._context = Context()
         rclpy.init(context=self._context, domain_id=int(os.environ.get("ROS_DOMAIN_ID", "0")))
-        self._node = Node("autocar_observer", context=self._context, use_global_arguments=False)
+        self._node = Node(
+            "autocar_observer",
+            context=self._context,
+            use_global_arguments=False,
+            parameter_overrides=[Parameter("use_sim_time", value=use_sim_time)],
+        )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._writer = BagWriter(bag) if bag else None

@@ -11,3 +11,9 @@ def test_no_bag_and_no_such_bag(autocar, tmp_path):
         assert result.exit_code == 1
         assert result.stderr.startswith("error: ")
         assert path.name in result.stderr
+
+
+def test_a_loop_is_not_recorded(autocar, tmp_path):
+    result = autocar("replay", tmp_path / "bag", "--loop", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "--loop" in result.stderr

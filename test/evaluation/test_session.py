@@ -47,8 +47,11 @@ def test_pairs_of_the_last_second_do_not_count(session):
 
 
 def test_a_repeated_graph_counts_once_and_one_for_no_pair_not_at_all(session):
-    session.graphs += [session.graphs[0], session.graphs[0].with_(stamp_a_ns=123)]
-    assert summarize(session)["frame_pairs"]["graphs_published"] == 4
+    again = session.graphs[0].with_(status=GraphStatus.STALE)
+    session.graphs += [again, session.graphs[0].with_(stamp_a_ns=123)]
+    result = summarize(session)
+    assert result["frame_pairs"]["graph_status"] == {"OK": 4}
+    assert result["graph"]["recall_2mm"]["n"] == 4
 
 
 def test_without_truth_pairs_are_exposures_near_in_time(session):
