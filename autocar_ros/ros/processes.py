@@ -155,7 +155,7 @@ class NodeProcesses:
 
     def resident_memory(self) -> dict[str, int]:
         """Resident memory of every living node in bytes (proportional set size: shared pages counted once)."""
-        return {name: _memory(p.pid) for name, p in self._running.items() if p.poll() is None}
+        return {name: memory_of(p.pid) for name, p in self._running.items() if p.poll() is None}
 
     def stop(self, timeout: float = 10.0) -> dict[str, int]:
         """Interrupt all nodes, wait for them, kill what does not end; return their exit codes."""
@@ -178,9 +178,10 @@ class NodeProcesses:
         self.stop()
 
 
-def _memory(pid: int) -> int:
+def memory_of(pid: int) -> int:
+    """Proportional set size of a process in bytes; 0 when it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:  # it has just ended
+    except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
