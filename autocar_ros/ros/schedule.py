@@ -25,6 +25,10 @@ class Schedule:
         heapq.heappush(self._heap, (due_ns, next(self._order), action))
         self._set_timer()
 
+    def soon(self, action: Callable[[], None]) -> None:
+        """Run `action` now, or as soon as there is a time: simulated time begins with the first message on /clock."""
+        self.at(self._node.get_clock().now().nanoseconds, action)
+
     def clear(self) -> None:
         """Forget all actions."""
         self._heap.clear()

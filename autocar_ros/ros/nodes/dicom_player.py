@@ -48,12 +48,12 @@ class DicomPlayerNode(StageNode):
     def begin(self) -> None:
         """Start both runs."""
         self._schedule = Schedule(self)
-        self._start_pass(self.get_clock().now().nanoseconds + _LEAD)
+        self._schedule.soon(self._start)
 
     def clear(self) -> None:
         """After a clock jump: start again from the new time (inactive: stop)."""
         self._schedule.clear()
-        self._start_pass(self.get_clock().now().nanoseconds + _LEAD)
+        self._schedule.soon(self._start)
 
     def release(self) -> None:
         """Free the images."""
@@ -64,6 +64,9 @@ class DicomPlayerNode(StageNode):
         run = read_run(path, pixel_spacing=config.pixel_spacing or None, frame_rate=config.frame_rate or None)
         len(run.poses)  # raises for missing geometry now, not at the first frame
         return run
+
+    def _start(self) -> None:
+        self._start_pass(self.get_clock().now().nanoseconds + _LEAD)
 
     def _start_pass(self, start_ns: int) -> None:
         config = self.parameters[DicomPlayerConfig]

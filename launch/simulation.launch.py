@@ -1,0 +1,25 @@
+"""The processing nodes on simulated X-ray with known truth."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from autocar_ros.ros.resources import resource
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Nodes and arguments; those of biplane.launch.py are passed on."""
+    biplane = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(resource("launch", "biplane.launch.py"))))
+    simulator = Node(
+        package="autocar_ros",
+        executable="simulator",
+        namespace=LaunchConfiguration("namespace"),
+        parameters=[LaunchConfiguration("simulation")],
+        output="screen",
+    )
+    options = DeclareLaunchArgument(
+        "simulation", default_value=str(resource("config", "simulation.yaml")), description="Options of the simulator"
+    )
+    return LaunchDescription([biplane, options, simulator])
