@@ -120,6 +120,7 @@ class TrackingConfig(_Checked):
     lost_coverage: float = option(0.3, "the graph is lost below this share", "", 0.0, 1.0)
     rebuild_pairs: int = option(5, "a new graph is taken when so many pairs in a row were not OK", "", 1, 1000)
     rebuild_gain: float = option(0.15, "a new graph is taken when it explains so much more", "", 0.0, 1.0)
+    max_speed: float = option(200.0, "a graph that moved faster than a heart can is not OK", "mm/s", 1.0)
     lost_after: float = option(2.0, "the graph is lost when no plane has shown vessels for so long", "s", 0.1)
 
 

@@ -118,7 +118,9 @@ class Tracker:
         """Take a new graph in place of the present one when that is due; the fit that is then valid."""
         if not (np.isfinite(new.position).all() and np.isfinite(new.radius).all()):
             raise InvalidInputError("the new graph has positions or radii that are not finite: it was ignored")
-        candidate = _Living(new.with_(position=self._to_present(new)), Refit(new, self._config), Evidence(new))
+        candidate = _Living(
+            new.with_(position=self._to_present(new)), Refit(new, self._config), Evidence(new, self._config.max_speed)
+        )
         new_fit = self._fit(candidate, views, rounds=2)
         if not (fit is None or self._forced or self._is_better(new_fit, fit)):
             return fit
@@ -145,8 +147,9 @@ class Tracker:
     def _describe(
         self, living: _Living, fit: Fit, pair: FramePair, views: Views, cameras: tuple[Camera, Camera], step: float
     ) -> VesselGraph:
-        living.evidence.add(fit, step)
-        status, reason = judge(fit, views, living.evidence.blind_time, self._config)
+        moved = np.median(np.linalg.norm(fit.position - living.graph.position, axis=1)) if living.history else 0.0
+        living.evidence.add(fit, float(moved), step)
+        status, reason = judge(fit, views, living.evidence, self._config)
         self._not_ok = 0 if status == GraphStatus.OK else self._not_ok + 1
         self._sequence += 1
         return living.graph.with_(
