@@ -1,6 +1,5 @@
 """All processing nodes, from frames to catheter paths; frames come from elsewhere (C-arm, simulator, player)."""
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
@@ -9,6 +8,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from autocar_ros.ros.middleware import middleware_environment
 from autocar_ros.ros.resources import resource
+from launch import LaunchDescription
 
 STAGES = ("synchronization", "reconstruction", "tracking", "navigation", "visualization")
 

@@ -3,7 +3,6 @@
 ros2 launch autocar_ros dicom.launch.py run_a:=IM3 run_b:=IM4 pixel_spacing:=0.390625
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -11,6 +10,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from autocar_ros.ros.resources import resource
+from launch import LaunchDescription
 
 # argument: type, default ("" = none), meaning
 RECORDING = {
@@ -39,7 +39,10 @@ def generate_launch_description() -> LaunchDescription:
         executable="dicom_player",
         namespace=LaunchConfiguration("namespace"),
         parameters=[
-            {name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, (kind, _, _) in RECORDING.items()}
+            {
+                name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+                for name, (kind, _, _) in RECORDING.items()
+            }
         ],
         output="screen",
     )

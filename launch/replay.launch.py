@@ -3,7 +3,6 @@
 ros2 launch autocar_ros replay.launch.py bag:=FOLDER
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -11,6 +10,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from autocar_ros.ros.resources import resource
+from launch import LaunchDescription
 
 # argument: type, default ("" = none), meaning
 PLAYING = {
@@ -32,7 +32,9 @@ def generate_launch_description() -> LaunchDescription:
         launch_arguments={"use_sim_time": "true"}.items(),
     )
     # a bag holds absolute names: it is not moved by the namespace
-    options = {name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, (kind, _, _) in PLAYING.items()}
+    options = {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, (kind, _, _) in PLAYING.items()
+    }
     player = Node(
         package="autocar_ros",
         executable="bag_player",

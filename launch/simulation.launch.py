@@ -1,12 +1,12 @@
 """The processing nodes on simulated X-ray with known truth."""
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from autocar_ros.ros.resources import resource
+from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:

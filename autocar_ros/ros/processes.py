@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,6 @@ from typing import Any, Self
 
 import rclpy
 import yaml
-from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -70,7 +69,6 @@ class NodeProcesses:
     ----------
     specs : what to start
     log_folder : one log file per node is written there
-    environment : variables to add, such as ROS_DOMAIN_ID
 
     Raises
     ------
@@ -78,10 +76,8 @@ class NodeProcesses:
         From `wait_active` and `check`, when a node has died or does not come up.
     """
 
-    def __init__(
-        self, specs: Sequence[NodeSpec], log_folder: Path | str, environment: Mapping[str, str] | None = None
-    ) -> None:
-        self._environment = {**os.environ, **middleware_environment(), **(environment or {})}
+    def __init__(self, specs: Sequence[NodeSpec], log_folder: Path | str) -> None:
+        self._environment = {**os.environ, **middleware_environment()}
         self._logs = Path(log_folder)
         self._logs.mkdir(parents=True, exist_ok=True)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -115,43 +111,20 @@ class NodeProcesses:
         """Raise `ProcessError` when a node has ended."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                tail = "\n".join(self.log(name).read_text(errors="replace").splitlines()[-15:])
-                raise ProcessError(f"{name} ended with code {process.returncode}:\n{tail}")
+                raise ProcessError(f"{name} ended with code {process.returncode}:\n{self._tail(name)}")
 
     def wait_active(self, timeout: float = 60.0) -> None:
         """Wait until every node's lifecycle state is active, at most `timeout` s."""
-        # its own context: the caller may spin, or not use, the default one
-        context = Context()
-        rclpy.init(context=context, domain_id=int(self._environment.get("ROS_DOMAIN_ID", "0")))
-        node = Node("autocar_start", context=context, use_global_arguments=False)
-        executor = SingleThreadedExecutor(context=context)
-        executor.add_node(node)
         try:
-            end = time.monotonic() + timeout
-            for name in self.names:
-                self._wait_one(node, executor, name, end)
-        finally:
-            executor.shutdown()
-            node.destroy_node()
-            context.try_shutdown()
+            wait_active(self.names, timeout, self.check)
+        except ProcessError as e:
+            raise ProcessError(f"{e}\n{self._tails()}") from e
 
-    def _wait_one(self, node: Node, executor: SingleThreadedExecutor, name: str, end: float) -> None:
-        client = node.create_client(GetState, f"{name}/get_state")
-        label = "not reachable"
-        while time.monotonic() < end:
-            self.check()
-            if not client.service_is_ready():
-                executor.spin_once(timeout_sec=0.05)
-                continue
-            future = client.call_async(GetState.Request())
-            executor.spin_until_future_complete(future, timeout_sec=1.0)
-            state = future.result().current_state if future.done() else None
-            if state and state.id == State.PRIMARY_STATE_ACTIVE:
-                return
-            label = state.label if state else label
-            executor.spin_once(timeout_sec=0.05)
-        tail = "\n".join(self.log(name).read_text(errors="replace").splitlines()[-15:])
-        raise ProcessError(f"{name} is {label}, not active; its log ends with:\n{tail}")
+    def _tails(self) -> str:
+        return "\n".join(f"--- {name}\n{self._tail(name)}" for name in self.names)
+
+    def _tail(self, name: str) -> str:
+        return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-15:])
 
     def resident_memory(self) -> dict[str, int]:
         """Resident memory of every living node in bytes (proportional set size: shared pages counted once)."""
@@ -176,6 +149,43 @@ class NodeProcesses:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
+
+
+def wait_active(names: Sequence[str], timeout: float, check: Callable[[], None] = lambda: None) -> None:
+    """Wait until the nodes of these absolute names are active; `check` is called again and again meanwhile.
+
+    Raises `ProcessError` that tells the state of the first node that is not active after `timeout` s.
+    """
+    # its own context: the caller may spin, or not use, the default one
+    context = Context()
+    rclpy.init(context=context)
+    node = Node("autocar_start", context=context, use_global_arguments=False)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        end = time.monotonic() + timeout
+        for name in names:
+            _wait_one(node, executor, name, end, check)
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        context.try_shutdown()
+
+
+def _wait_one(node: Node, executor: SingleThreadedExecutor, name: str, end: float, check: Callable[[], None]) -> None:
+    client = node.create_client(GetState, f"{name}/get_state")
+    label = "not reachable"
+    while time.monotonic() < end:
+        check()
+        if client.service_is_ready():
+            future = client.call_async(GetState.Request())
+            executor.spin_until_future_complete(future, timeout_sec=1.0)
+            if future.done():
+                label = future.result().current_state.label
+            if label == "active":
+                return
+        executor.spin_once(timeout_sec=0.05)
+    raise ProcessError(f"{name} is {label}, not active")
 
 
 def memory_of(pid: int) -> int:

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from imaging.dicom_files import add_curve, frames, write_run
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
 from autocar_ros.msg import CArmPose, EcgSamples
 from autocar_ros.ros import conversions as c
 from autocar_ros.ros.images import image_from_msg
 from autocar_ros.ros.nodes.dicom_player import DicomPlayerNode, pass_length
-from imaging.dicom_files import add_curve, frames, write_run
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image
 
 SECOND = 10**9
 
