@@ -5,19 +5,31 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import numpy as np
 import typer
+from rich.table import Table
 
+from autocar_ros.cli.cases import filled_time, pair_at
 from autocar_ros.cli.console import progress, terminal
+from autocar_ros.config import SimulationConfig
+from autocar_ros.evaluation.report import provenance, write_json
+from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.navigation.goals import GoalPoint
+from autocar_ros.navigation.planner import plan_paths
+from autocar_ros.pipeline import reconstruct
+from autocar_ros.synthetic.scene import Scene
+from autocar_ros.tracking.tracker import Tracker
+from autocar_ros.types import NANOSECONDS, FramePair
+from autocar_ros.vessels.tree import degree
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from autocar_ros.synthetic.scene import Scene
+STEP = 1 / 15  # s between simulated frames
+FRAMES = 15
 
 
 class Stage(StrEnum):
@@ -35,7 +47,7 @@ class Stage(StrEnum):
 class Work:
     """One call of a stage, to be repeated: `call(k)` does the k-th."""
 
-    size: str
+    size: str  # what one call works on
     call: Callable[[int], object]
 
 
@@ -48,7 +60,7 @@ class StageTime:
     calls: int
     median_ms: float
     p95_ms: float
-    per_second: float  # of what `size` names, at the median
+    per_second: float  # calls, at the median
 
 
 def bench(
@@ -61,11 +73,9 @@ def bench(
 
     The input is a simulated left tree of 512 x 512 px in both planes. Times of shared machines move by 10-25 %.
     """
-    from autocar_ros.evaluation.report import provenance, write_json
-
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, whatever the libraries start
     wanted = [s for s in Stage if s is not Stage.ALL] if stage is Stage.ALL else [stage]
-    times = list(_measure_all(wanted, seconds, seed))
+    with one_core():
+        times = list(_measure_all(wanted, seconds, seed))
     terminal().print(_table(times))
     if out:
         write_json(out, {"stages": [asdict(t) for t in times], "cores_used": 1, **provenance(seed)})
@@ -73,8 +83,6 @@ def bench(
 
 def measure(name: str, work: Work, seconds: float, least: int = 5) -> StageTime:
     """Call once to warm up, then for `seconds` and at least `least` times."""
-    import numpy as np
-
     work.call(0)
     spent: list[float] = []
     end = time.perf_counter() + seconds
@@ -86,11 +94,18 @@ def measure(name: str, work: Work, seconds: float, least: int = 5) -> StageTime:
     return StageTime(name, work.size, len(spent), float(median), float(p95), 1e3 / float(median))
 
 
-def _measure_all(stages: list[Stage], seconds: float, seed: int) -> Iterator[StageTime]:
-    from autocar_ros.config import SimulationConfig
-    from autocar_ros.ros.middleware import pin_threads
-    from autocar_ros.synthetic.scene import Scene
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process on one core, whatever the libraries start."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
+
+def _measure_all(stages: list[Stage], seconds: float, seed: int) -> Iterator[StageTime]:
     makers = {
         Stage.SIMULATOR: _simulator,
         Stage.SEGMENTATION: _segmentation,
@@ -99,74 +114,56 @@ def _measure_all(stages: list[Stage], seconds: float, seed: int) -> Iterator[Sta
         Stage.NAVIGATION: _navigation,
     }
     with progress() as bar:
-        task = bar.add_task("Measuring", total=len(stages))
+        task = bar.add_task("Preparing a scene", total=len(stages))
         scene = Scene(SimulationConfig(seed=seed))
+        start = filled_time(scene)
         for stage in stages:
             bar.update(task, description=f"Measuring {stage}")
-            work = makers[stage](scene)
-            pin_threads()
-            yield measure(stage, work, seconds)
+            yield measure(stage, makers[stage](scene, start), seconds)
             bar.advance(task)
 
 
-def _simulator(scene: Scene) -> Work:
-    from autocar_ros.cli.cases import filled_time
-
-    start = filled_time(scene)
-
+def _simulator(scene: Scene, start: float) -> Work:
     def call(k: int) -> None:
         for plane in "ab":
-            scene.image(plane, start + k / 15.0)
+            scene.image(plane, start + STEP * (k % FRAMES))
 
-    return Work(f"pairs of {_size(scene)}", call)
-
-
-def _segmentation(scene: Scene) -> Work:
-    from autocar_ros.cli.cases import filled_time
-    from autocar_ros.imaging.segmentation import segment_vessels
-
-    start = filled_time(scene)
-    images = [scene.image(plane, start + k / 15.0) for k in range(5) for plane in "ab"]
-    return Work(f"images of {_size(scene)}", lambda k: segment_vessels(images[k % len(images)]))
+    return Work(f"pair of {_size(scene)}", call)
 
 
-def _reconstruction(scene: Scene) -> Work:
-    from autocar_ros.cli.cases import filled_time, pair_at
-    from autocar_ros.pipeline import reconstruct
+def _segmentation(scene: Scene, start: float) -> Work:
+    images = [scene.image(plane, start + STEP * k) for k in range(FRAMES) for plane in "ab"]
+    return Work(f"image of {_size(scene)}", lambda k: segment_vessels(images[k % len(images)]))
 
-    start = filled_time(scene)
-    pairs = [pair_at(scene, start + k / 15.0) for k in range(5)]
+
+def _reconstruction(scene: Scene, start: float) -> Work:
+    pairs = _pairs(scene, start)
     nodes = len(reconstruct(pairs[0]).graph)
-    return Work(f"graphs of {nodes} nodes", lambda k: reconstruct(pairs[k % len(pairs)]))
+    return Work(f"graph of {nodes} nodes", lambda k: reconstruct(pairs[k % len(pairs)]))
 
 
-def _tracking(scene: Scene) -> Work:
-    from autocar_ros.cli.cases import filled_time, pair_at
-    from autocar_ros.pipeline import reconstruct
-    from autocar_ros.tracking.tracker import Tracker
-
-    start = filled_time(scene)
-    pairs = [pair_at(scene, start + k / 15.0) for k in range(15)]
+def _tracking(scene: Scene, start: float) -> Work:
+    pairs = _pairs(scene, start)
     pairs += pairs[-2:0:-1]  # forth and back, without a jump
     graph = reconstruct(pairs[0]).graph
     tracker = Tracker()
     tracker.update(pairs[0], graph)
-    return Work(f"pairs, {len(graph)} nodes", lambda k: tracker.update(pairs[k % len(pairs)]))
+
+    def call(k: int) -> None:
+        stamp = pairs[0].stamp_a_ns + int((k + 1) * STEP * NANOSECONDS)
+        tracker.update(replace(pairs[(k + 1) % len(pairs)], stamp_a_ns=stamp, stamp_b_ns=stamp))
+
+    return Work(f"pair on {len(graph)} nodes", call)
 
 
-def _navigation(scene: Scene) -> Work:
-    import numpy as np
+def _navigation(scene: Scene, start: float) -> Work:
+    graph = reconstruct(_pairs(scene, start)[0]).graph
+    ends = graph.position[degree(len(graph), graph.edges) == 1]
+    return Work(f"path on {len(graph)} nodes", lambda k: plan_paths(graph, GoalPoint(ends[k % len(ends)])))
 
-    from autocar_ros.cli.cases import filled_time, pair_at
-    from autocar_ros.navigation.goals import GoalPoint
-    from autocar_ros.navigation.planner import plan_paths
-    from autocar_ros.pipeline import reconstruct
 
-    graph = reconstruct(pair_at(scene, filled_time(scene))).graph
-    ends = np.flatnonzero(np.bincount(graph.edges.ravel(), minlength=len(graph)) == 1)
-    return Work(
-        f"paths on {len(graph)} nodes", lambda k: plan_paths(graph, GoalPoint(graph.position[ends[k % len(ends)]]))
-    )
+def _pairs(scene: Scene, start: float) -> list[FramePair]:
+    return [pair_at(scene, start + STEP * k) for k in range(FRAMES)]
 
 
 def _size(scene: Scene) -> str:
@@ -175,8 +172,6 @@ def _size(scene: Scene) -> str:
 
 
 def _table(times: list[StageTime]) -> Table:
-    from rich.table import Table
-
     table = Table("stage", "per call", "calls", "median [ms]", "p95 [ms]", "per second")
     for t in times:
         table.add_row(t.stage, t.size, str(t.calls), f"{t.median_ms:.1f}", f"{t.p95_ms:.1f}", f"{t.per_second:.1f}")
