@@ -112,15 +112,15 @@ class TrackingConfig(_Checked):
 
     iterations: int = option(5, "Gauss-Newton steps a pair, from stiff to soft", "", 1, 20)
     reach: float = option(6.0, "distance at which a match counts a quarter in the first step", "mm", 0.5, 50.0)
-    precision: float = option(1.5, "the same in the last step", "mm", 0.1, 10.0)
+    precision: float = option(1.0, "the same in the last step", "mm", 0.1, 10.0)
     stiffness: float = option(4.0, "length over which displacements are averaged in the last step", "mm", 0.1, 100.0)
-    shape_memory: float = option(7.0, "length below which the graph keeps the bends it was made with", "mm", 0.0, 50.0)
+    shape_memory: float = option(8.0, "length below which the graph keeps the bends it was made with", "mm", 0.0, 50.0)
     seen_distance: float = option(1.5, "a node is seen where a mask's centreline is as near as this", "mm", 0.1, 10.0)
     good_coverage: float = option(0.6, "share of both centrelines that a graph of status OK explains", "", 0.0, 1.0)
     lost_coverage: float = option(0.3, "the graph is lost below this share", "", 0.0, 1.0)
     rebuild_pairs: int = option(5, "a new graph is taken when so many pairs in a row were not OK", "", 1, 1000)
     rebuild_gain: float = option(0.15, "a new graph is taken when it explains so much more", "", 0.0, 1.0)
-    max_speed: float = option(200.0, "a graph that moved faster than a heart can is not OK", "mm/s", 1.0)
+    max_speed: float = option(150.0, "a graph that moved faster than a heart can is not OK", "mm/s", 1.0)
     lost_after: float = option(2.0, "the graph is lost when no plane has shown vessels for so long", "s", 0.1)
 
 
@@ -154,6 +154,35 @@ class VisualizationConfig(_Checked):
 @dataclass(frozen=True)
 class SimulationConfig(_Checked):
     """Biplane X-ray simulator (`synthetic/`)."""
+
+    seed: int = option(1, "everything random follows from it", low=0, fixed=True)
+    tree: str = option("left", "coronary tree", choices=("left", "right"), fixed=True)
+    stenoses: int = option(0, "number of narrowings", low=0, high=10, fixed=True)
+    views: str = option(
+        "standard",
+        "standard: the usual two views of the tree; random: drawn from clinical clusters",
+        choices=("standard", "random"),
+        fixed=True,
+    )
+    image_size: int = option(512, "rows and columns of the images", "px", 64, 1024, fixed=True)
+    encoding: str = option("mono8", "of the images; mono16 uses 12 bits", choices=("mono8", "mono16"), fixed=True)
+    heart_rate: float = option(70.0, "mean heart rate", "1/min", 30.0, 180.0, fixed=True)
+    heart_rate_variability: float = option(0.03, "relative change of the heart rate", "", 0.0, 0.3, fixed=True)
+    breathing: float = option(4.9, "caudal way of the heart from expiration to inspiration", "mm", 0.0, 30.0, fixed=True)
+    contrast: str = option(
+        "injection",
+        "injection: repeated, with inflow and washout; full: always filled; none",
+        choices=("injection", "full", "none"),
+        fixed=True,
+    )
+    photons: float = option(400.0, "mean quanta per pixel at mid-grey; 0 = no noise", "", 0.0, 1e6, fixed=True)
+    blur: float = option(0.8, "standard deviation of the detector's point spread", "px", 0.0, 5.0, fixed=True)
+    background: bool = option(True, "body, spine, ribs, diaphragm and heart shadow", fixed=True)
+    catheter: bool = option(True, "guiding catheter in the ostium", fixed=True)
+    collimator: int = option(10, "width of the collimator's shadow at the border", "px", 0, 30, fixed=True)
+    pose_angle_error: float = option(0.0, "standard deviation of the reported angles", "deg", 0.0, 20.0, fixed=True)
+    pose_shift_error: float = option(0.0, "standard deviation of the reported isocentre", "mm", 0.0, 50.0, fixed=True)
+    ecg_noise: float = option(0.02, "standard deviation of the noise of the ECG", "mV", 0.0, 1.0, fixed=True)
 
 
 @dataclass(frozen=True)

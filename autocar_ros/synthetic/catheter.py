@@ -1,0 +1,50 @@
+"""The guiding catheter: from the descending curve in the aorta down into the ostium."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from autocar_ros.synthetic.tubes import Tubes
+from autocar_ros.types import FloatArray, IntArray
+
+RADIUS = 1.0  # mm, 6 French
+LUMEN = 0.85  # mm
+SPACING = 2.0  # mm between nodes
+ATTENUATION = 0.05  # 1/mm of the wall, braided with metal
+YIELD = 35.0  # mm behind the tip, over which the heart's motion fades
+
+
+class Catheter:
+    """A catheter that is held by the ostium and follows it with its tip."""
+
+    def __init__(self, ostium: FloatArray, direction: FloatArray) -> None:
+        """Lay a catheter into an `ostium` (3,) mm whose vessel leaves along the unit `direction` (3,)."""
+        back = -direction
+        way = np.array(
+            [
+                ostium,
+                ostium + 9 * back,
+                ostium + 20 * back + [-4.0, 2.0, 10.0],
+                ostium + 24 * back + [-8.0, 6.0, 35.0],
+                ostium + 22 * back + [-4.0, 18.0, 75.0],
+                ostium + 20 * back + [8.0, 40.0, 110.0],
+                ostium + 20 * back + [14.0, 65.0, 80.0],
+                ostium + 20 * back + [12.0, 72.0, -120.0],
+            ]
+        )
+        s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
+        self._along = np.arange(0.0, s[-1], SPACING)
+        self._rest = CubicSpline(s, way)(self._along)
+        n = len(self._along)
+        self.edges: IntArray = np.stack([np.arange(n - 1), np.arange(1, n)], axis=1)
+        branch = np.zeros(n, np.int64)
+        self.wall = Tubes(self._rest, np.full(n, RADIUS), self.edges, branch)
+        self.lumen = Tubes(self._rest, np.full(n, LUMEN), self.edges, branch)
+
+    def __len__(self) -> int:
+        return len(self._along)
+
+    def position(self, ostium: FloatArray) -> FloatArray:
+        """Nodes (N, 3) mm, tip first, when the ostium is at (3,) mm."""
+        return np.asarray(self._rest + np.exp(-self._along / YIELD)[:, None] * (ostium - self._rest[0]))
