@@ -99,7 +99,7 @@ class _Grower:
         return float(self.rng.uniform(low, high))
 
     def diameter(self, mean: float, deviation: float) -> float:
-        return mean * self.size + deviation * float(np.clip(self.rng.normal(), -2, 2))
+        return mean * float(self.size) + deviation * float(np.clip(self.rng.normal(), -2, 2))
 
     def grow(
         self,

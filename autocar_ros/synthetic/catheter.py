@@ -1,4 +1,4 @@
-"""The guiding catheter: from the descending curve in the aorta down into the ostium."""
+"""The guiding catheter of a radial access: from the right shoulder down the ascending aorta into the ostium."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autocar_ros.types import FloatArray, IntArray
 
 RADIUS = 1.0  # mm, 6 French
 LUMEN = 0.85  # mm
-SPACING = 2.0  # mm between nodes
+SPACING = 3.0  # mm between nodes
 ATTENUATION = 0.05  # 1/mm of the wall, braided with metal
 YIELD = 35.0  # mm behind the tip, over which the heart's motion fades
 
@@ -24,13 +24,12 @@ class Catheter:
         way = np.array(
             [
                 ostium,
-                ostium + 9 * back,
-                ostium + 20 * back + [-4.0, 2.0, 10.0],
-                ostium + 24 * back + [-8.0, 6.0, 35.0],
-                ostium + 22 * back + [-4.0, 18.0, 75.0],
-                ostium + 20 * back + [8.0, 40.0, 110.0],
-                ostium + 20 * back + [14.0, 65.0, 80.0],
-                ostium + 20 * back + [12.0, 72.0, -120.0],
+                ostium + 8 * back + [0.0, 0.0, 1.0],
+                ostium + 18 * back + [-3.0, 2.0, 12.0],
+                ostium + 22 * back + [-7.0, 5.0, 38.0],
+                ostium + 22 * back + [-12.0, 8.0, 75.0],
+                ostium + 22 * back + [-35.0, 6.0, 115.0],
+                ostium + 22 * back + [-110.0, 5.0, 170.0],
             ]
         )
         s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])

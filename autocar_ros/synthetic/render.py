@@ -14,7 +14,7 @@ from autocar_ros.types import Image
 NOISE_TILE = 1024  # px; noise is a tile drawn once and taken from a random place in every exposure
 COLLIMATED = 0.02  # of the range: what gets past the collimator's blades
 MONO16_BITS = 12  # used bits of mono16, as most angiography systems store
-MID_GREY = 0.62  # of the range: where automatic exposure puts the middle of the background
+MID_GREY = 0.55  # of the range: where automatic exposure puts the middle of the background
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Detector:
         light = COLLIMATED + (light - np.float32(COLLIMATED)) * self.open_area
         top = (1 << MONO16_BITS) - 1 if self.mono16 else 255
         np.clip(light * np.float32(top) + np.float32(0.5), 0, top, out=light)
-        return light.astype(np.uint16 if self.mono16 else np.uint8)
+        return light.astype(np.uint16) if self.mono16 else light.astype(np.uint8)
 
     def _grain(self, rng: Generator, shape: tuple[int, ...]) -> Float32Image:
         rows, columns = shape

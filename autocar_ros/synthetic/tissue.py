@@ -46,7 +46,7 @@ class Tissue:
         self._rays = self._coarse.rays(np.stack([columns, rows], axis=-1).reshape(-1, 2))
         fixed = self._integral(_body()) + _rib_shadows(self._coarse)
         self._fixed = self._enlarge(fixed - fixed.min())
-        self._heart = Ellipsoid(heart.center, heart.axes, heart.semi_axes * [1.12, 1.12, 1.15], 0.0045)
+        self._heart = Ellipsoid(heart.center, heart.axes, heart.semi_axes * [1.12, 1.12, 1.15], 0.0032)
         self._domes = _domes(heart)
 
     def attenuation(self, breathing_offset: FloatArray) -> Float32Image:
@@ -88,10 +88,10 @@ def _upright(x: float, y: float, z: float, semi_axes: tuple[float, float, float]
 
 def _body() -> list[Ellipsoid]:
     """Chest, lungs and spine: what stays where it is."""
-    chest = _upright(MID_X, 40, 0, (175, 120, 900), 0.0022)
-    lungs = [_upright(MID_X + x, 40, 25, (62, 92, 140), -0.0028) for x in (-85, 85)]
-    vertebrae = [_upright(MID_X, SPINE_Y, 26.0 * k - 4, (21, 18, 13.5), 0.0075) for k in range(-8, 9)]
-    processes = [_upright(MID_X, SPINE_Y + 32, 26.0 * k - 14, (5, 16, 9), 0.006) for k in range(-8, 9)]
+    chest = _upright(MID_X, 40, 0, (175, 120, 900), 0.0020)
+    lungs = [_upright(MID_X + x, 40, 25, (70, 92, 140), -0.0016) for x in (-85, 85)]
+    vertebrae = [_upright(MID_X, SPINE_Y, 26.0 * k - 4, (21, 18, 13.5), 0.006) for k in range(-8, 9)]
+    processes = [_upright(MID_X, SPINE_Y + 32, 26.0 * k - 14, (5, 16, 9), 0.005) for k in range(-8, 9)]
     return [chest, *lungs, *vertebrae, *processes]
 
 
@@ -106,20 +106,19 @@ def _domes(heart: Heart) -> list[Ellipsoid]:
 
 def _rib_shadows(camera: Camera) -> Float32Image:
     """Seven pairs of ribs, from the spine forwards and down around the chest."""
-    turn = np.linspace(0.12, 0.80, 60) * np.pi  # 0 = at the spine
-    position, edges, branch = [], [], []
-    for side in (-1, 1):
-        for k in range(-4, 3):
-            base = len(position) * len(turn)
-            drop = 55 * (1 - np.cos(turn)) / 2 + 6
-            around = [MID_X + side * 150 * np.sin(turn), 40 + 92 * np.cos(turn), 30.0 * k + 40 - drop]
-            position.append(np.stack(around, axis=1))
-            nodes = base + np.arange(len(turn))
-            edges.append(np.stack([nodes[:-1], nodes[1:]], axis=1))
-            branch.append(np.full(len(turn), len(branch)))
-    nodes, links, ribs = np.concatenate(position), np.concatenate(edges), np.concatenate(branch)
+    turn = np.linspace(0.04, 0.96, 80) * np.pi  # 0 = at the spine
+    drop = 55 * (1 - np.cos(turn)) / 2 + 6
+    ribs = [
+        np.stack([MID_X + side * 150 * np.sin(turn), 40 + 92 * np.cos(turn), 30.0 * k + 40 - drop], axis=1)
+        for side in (-1, 1)
+        for k in range(-4, 3)
+    ]
+    count = len(turn)
+    nodes, branch = np.concatenate(ribs), np.repeat(np.arange(len(ribs)), count)
+    first = np.flatnonzero(np.arange(len(nodes)) % count < count - 1)
+    edges = np.stack([first, first + 1], axis=1)
     outer, inner = (
-        Tubes(nodes, np.full(len(nodes), r), links, ribs).chords(camera, nodes, np.full(len(nodes), weight))
-        for r, weight in ((5.5, 0.012), (3.8, -0.008))
+        Tubes(nodes, np.full(len(nodes), radius), edges, branch).chords(camera, nodes, np.full(len(nodes), weight))
+        for radius, weight in ((5.5, 0.006), (3.9, -0.0035))
     )
     return outer + inner

@@ -28,7 +28,7 @@ class Tubes:
         self.edges = edges
         self.radius = radius
         child_branch = branch[edges[:, 1]]
-        self._next = _continuation(edges, child_branch, len(position))
+        self._next = _continuation(edges, child_branch)
         self._rival_start, self._rivals = _rivals(position, radius, edges, child_branch)
 
     def chords(
@@ -65,9 +65,9 @@ class Tubes:
         return out
 
 
-def _continuation(edges: IntArray, branch: IntArray, count: int) -> IntArray:
+def _continuation(edges: IntArray, branch: IntArray) -> IntArray:
     """(E,) the edge of the same branch that follows each edge, or -1."""
-    starting: dict[tuple[int, int], int] = {(int(e[0]), int(b)): i for i, (e, b) in enumerate(zip(edges, branch, strict=True))}
+    starting = {(int(e[0]), int(b)): i for i, (e, b) in enumerate(zip(edges, branch, strict=True))}
     return np.array([starting.get((int(e[1]), int(b)), -1) for e, b in zip(edges, branch, strict=True)], np.int64)
 
 
