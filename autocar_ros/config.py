@@ -58,9 +58,9 @@ class SegmentationConfig(_Checked):
     max_width: int = option(40, "widest vessel; wider dark things count as background", "px", 8, 200)
     scales: tuple[float, ...] = option((1.5, 2.5, 4.0, 6.0), "standard deviations of the ridge filter", "px", 1.0, 30.0)
     seed_contrast: float = option(
-        0.2, "ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0
+        0.15, "ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0
     )
-    follow_contrast: float = option(0.08, "ridge strength down to which it is followed, same share", "", 0.0, 1.0)
+    follow_contrast: float = option(0.05, "ridge strength down to which it is followed, same share", "", 0.0, 1.0)
     noise_factor: float = option(6.0, "a seed is this often above the noise of the ridge filter", "", 0.0, 100.0)
     min_length: float = option(30.0, "shortest vessel", "px", 0.0, 1000.0)
     min_share: float = option(0.06, "weakest separate vessel, share of the strongest connected tree", "", 0.0, 1.0)
@@ -168,7 +168,9 @@ class SimulationConfig(_Checked):
     encoding: str = option("mono8", "of the images; mono16 uses 12 bits", choices=("mono8", "mono16"), fixed=True)
     heart_rate: float = option(70.0, "mean heart rate", "1/min", 30.0, 180.0, fixed=True)
     heart_rate_variability: float = option(0.03, "relative change of the heart rate", "", 0.0, 0.3, fixed=True)
-    breathing: float = option(4.9, "caudal way of the heart from expiration to inspiration", "mm", 0.0, 30.0, fixed=True)
+    breathing: float = option(
+        4.9, "caudal way of the heart from expiration to inspiration", "mm", 0.0, 30.0, fixed=True
+    )
     contrast: str = option(
         "injection",
         "injection: repeated, with inflow and washout; full: always filled; none",

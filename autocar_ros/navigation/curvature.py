@@ -63,6 +63,6 @@ def _smooth(points: FloatArray, sigma: float) -> FloatArray:
     """Gaussian of `sigma` samples; the curve goes on beyond its ends by point reflection, which keeps them fixed."""
     if sigma <= 0:
         return points
-    reach = min(int(4 * sigma) + 1, len(points) - 1)
+    reach = int(4 * sigma) + 1
     longer = np.pad(points, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
-    return np.asarray(gaussian_filter1d(longer, sigma, axis=0, mode="nearest")[reach:-reach])
+    return np.asarray(gaussian_filter1d(longer, sigma, axis=0)[reach:-reach])

@@ -6,9 +6,9 @@ from autocar_ros.types import VesselGraph
 
 
 def y_tree(angle_deg: float = 45.0, stem: int = 20, arm: int = 30, radius: float = 1.5) -> VesselGraph:
-    """A stem of `stem` mm along +y (posterior) from the origin, then two straight arms at +-angle towards +-x; 1 mm apart.
+    """A stem of `stem` mm from the origin along +y (posterior), then two straight arms at +-angle towards +-x.
 
-    Nodes: 0..stem is the stem, then the left arm (+x), then the right arm (-x). Labels: stem, left, right.
+    Nodes are 1 mm apart: 0..stem is the stem, then the left arm (+x), then the right arm (-x).
     """
     turn = np.radians(angle_deg)
     out = np.arange(1, arm + 1)[:, None]
