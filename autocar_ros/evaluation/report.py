@@ -92,11 +92,11 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def method_table(methods: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """One row per method and one column per metric: mean and standard deviation over the cases."""
-    columns = list(dict.fromkeys(metric for scores in methods.values() for metric in scores))
-    table = Table("method", *columns)
-    for name, scores in methods.items():
-        table.add_row(name, *(plus_minus(scores[c]) if c in scores else "" for c in columns))
+    """One row per metric and one column per method: mean and standard deviation over the cases."""
+    metrics = list(dict.fromkeys(metric for scores in methods.values() for metric in scores))
+    table = Table("", *methods)
+    for metric in metrics:
+        table.add_row(metric, *(plus_minus(s[metric]) if metric in s else "" for s in methods.values()))
     return table
 
 

@@ -112,8 +112,8 @@ def _against_truth(session: Session) -> dict[str, Any]:
     names = list(scores[0]) if scores else []
     return {
         "graph": {name: spread(score[name] for score in scores) for name in names},
-        "graph_how": "the vessel_graph of every exposure against the true graph of the same exposure; recall on the true vessels that "
-        "are filled with contrast and in view in both planes, precision on all true vessels; mean over graphs",
+        "graph_how": "the vessel_graph of every exposure against the true graph of the same exposure; recall on the "
+        "true vessels filled with contrast and in view in both planes, precision on all true vessels; mean over graphs",
         "identity": asdict(kept),
     }
 

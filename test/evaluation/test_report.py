@@ -54,7 +54,7 @@ def test_table_of_methods():
         "lifting": {"dice": {"mean": 0.7, "std": 0.05, "n": 4}},
         "visual_hull": {"dice": {"mean": 0.27, "std": None, "n": 1}, "hd95_mm": {"mean": None, "std": None, "n": 0}},
     }
-    console = Console(width=100)
+    console = Console(width=60)
     with console.capture() as capture:
         console.print(method_table(methods))
     text = capture.get()

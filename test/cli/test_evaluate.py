@@ -1,0 +1,62 @@
+"""`autocar evaluate` on one simulated tree and on the phantom."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from autocar_ros.cli.cases import static_case
+from autocar_ros.geometry.carm import camera_from_pose
+
+
+def test_a_case_is_its_seed():
+    (pair, truth), (again, same) = static_case(7), static_case(7)
+    assert np.array_equal(pair.mask_a, again.mask_a)
+    assert np.array_equal(truth.position, same.position)
+    assert not np.array_equal(pair.mask_a, static_case(8)[0].mask_a)
+
+
+def test_masks_show_the_truth():
+    pair, truth = static_case(7)
+    for mask, pose in ((pair.mask_a, pair.pose_a), (pair.mask_b, pair.pose_b)):
+        column, row = np.rint(camera_from_pose(pose).project(truth.position)[0]).astype(int).T
+        assert np.mean(mask[row, column] > 0) > 0.95
+
+
+def test_misalignment_is_in_mm_at_the_isocentre():
+    pair, truth = static_case(7, misalignment=4.0)
+    aligned, _ = static_case(7)
+    assert np.array_equal(pair.mask_b, aligned.mask_b)
+    pixels, depth = camera_from_pose(pair.pose_b).project(truth.position)
+    true_pixels, _ = camera_from_pose(aligned.pose_b).project(truth.position)
+    shift = np.linalg.norm(pixels - true_pixels, axis=1) * camera_from_pose(pair.pose_b).mm_per_pixel(depth)
+    assert abs(np.median(shift) - 4.0) < 0.3
+
+
+def test_static(autocar, tmp_path):
+    result = autocar("evaluate", "static", "--cases", 1, "--seed", 40, "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    lifting, hull = found["methods"]["lifting"], found["methods"]["visual_hull"]
+    assert lifting["dice"]["n"] == 1
+    assert lifting["dice"]["mean"] > hull["dice"]["mean"]
+    assert found["seed"] == 40
+    assert len(found["cases"]["lifting"]) == 1
+    assert "recall_2mm" in result.stdout
+    assert "visual_hull" in (tmp_path / "report.html").read_text()
+
+
+def test_phantom(autocar, data_dir, tmp_path):
+    result = autocar("evaluate", "phantom", "--data", data_dir / "phantom", "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "metrics.json").read_text())["methods"]["lifting"]
+    assert found["recall_3mm"]["mean"] > 0.4
+    assert found["precision_3mm"]["mean"] > 0.4
+    assert (tmp_path / "graph_and_reference.png").exists()
+
+
+def test_phantom_that_is_not_there(autocar, tmp_path):
+    result = autocar("evaluate", "phantom", "--data", tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "centreline_lps_mm.csv" in result.stderr
