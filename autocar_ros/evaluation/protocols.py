@@ -14,36 +14,38 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.evaluation.baselines.visual_hull import visual_hull
 from autocar_ros.evaluation.graph_metrics import GraphScore, graph_correspondence, graph_score
-from autocar_ros.evaluation.metrics import Volume, volume_score
-from autocar_ros.evaluation.voxels import Grid, dense, grid_around, lumen, skeleton_graph
+from autocar_ros.evaluation.metrics import volume_score
+from autocar_ros.evaluation.voxels import dense, grid_around, lumen, skeleton_graph
 from autocar_ros.geometry.rigid import rigid_register
 from autocar_ros.pipeline import reconstruct
-from autocar_ros.types import FramePair, VesselGraph
+from autocar_ros.types import FramePair, SparseVolume, VesselGraph
 from autocar_ros.vessels.reprojection import sample_edges
 
 VOXEL_SIZE = 0.5  # mm, as in the paper
 
 
 class Prediction(NamedTuple):
-    """What a method makes of a pair: the lumen on a grid, and its centreline."""
+    """What a method makes of a pair: the lumen in voxels of `VOXEL_SIZE`, and its centreline."""
 
-    volume: Volume
+    volume: SparseVolume
     graph: VesselGraph
 
 
-Method = Callable[[FramePair, Grid], Prediction]
+Method = Callable[[FramePair], Prediction]
 
 
-def lifting(pair: FramePair, grid: Grid) -> Prediction:
+def lifting(pair: FramePair) -> Prediction:
     """Our reconstruction: lifted centrelines and the occupancy around them."""
-    volume, graph = reconstruct(pair, ReconstructionConfig(voxel_size=grid.voxel_size))
-    return Prediction(dense(volume, grid), graph)
+    return Prediction(*reconstruct(pair, ReconstructionConfig(voxel_size=VOXEL_SIZE)))
 
 
-def hull(pair: FramePair, grid: Grid) -> Prediction:
+def hull(pair: FramePair) -> Prediction:
     """Visual hull, and its skeleton by thinning."""
-    volume = dense(visual_hull(pair, grid.voxel_size), grid)
-    return Prediction(volume, skeleton_graph(volume, grid))
+    volume = visual_hull(pair, VOXEL_SIZE)
+    if len(volume.voxels) == 0:
+        raise ReconstructionError("the masks have no voxel in common")
+    grid = grid_around(volume.points, voxel_size=VOXEL_SIZE, margin=VOXEL_SIZE)
+    return Prediction(volume, skeleton_graph(dense(volume, grid), grid))
 
 
 METHODS: dict[str, Method] = {"lifting": lifting, "visual_hull": hull}
@@ -52,15 +54,15 @@ METHODS: dict[str, Method] = {"lifting": lifting, "visual_hull": hull}
 def score_static(pair: FramePair, truth: VesselGraph, method: Method) -> dict[str, float]:
     """Scores of a method on a pair of masks whose true vessels are known.
 
-    Volume metrics at 0.5 mm in a box 5 mm wider than the truth; centreline metrics; correspondence between the views.
-    A method that finds nothing has DICE and recall 0, and its distances are left out (NaN); `failed` is 1 then.
+    Volume metrics at 0.5 mm, centreline metrics, correspondence between the views. A method that finds nothing has
+    DICE and recall 0, and its distances are left out (NaN); `failed` is 1 then.
     """
-    grid = grid_around(truth.position, voxel_size=VOXEL_SIZE)
     try:
-        prediction = method(pair, grid)
+        prediction = method(pair)
     except ReconstructionError:
-        prediction = Prediction(np.zeros(grid.shape, np.bool_), _nothing())
-    volumes = volume_score(prediction.volume, lumen(truth, grid), VOXEL_SIZE)
+        prediction = _nothing()
+    grid = grid_around(truth.position, prediction.volume.points, voxel_size=VOXEL_SIZE)
+    volumes = volume_score(dense(prediction.volume, grid), lumen(truth, grid), VOXEL_SIZE)
     lines = asdict(graph_score(prediction.graph, truth))
     kept = ("recall_1mm", "recall_2mm", "precision_1mm", "precision_2mm", "error_median_mm", "components")
     return {
@@ -99,6 +101,7 @@ def read_centreline(path: Path) -> VesselGraph:
     )
 
 
-def _nothing() -> VesselGraph:
-    none = np.zeros(0)
-    return VesselGraph(np.zeros((0, 3)), none, np.zeros((0, 2), np.int64), none.astype(np.int64))
+def _nothing() -> Prediction:
+    none, index = np.zeros(0), np.zeros((0, 3), np.int64)
+    volume = SparseVolume(index, np.zeros(3), VOXEL_SIZE, none, none)
+    return Prediction(volume, VesselGraph(np.zeros((0, 3)), none, index[:, :2], index[:, 0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,9 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.evaluation.protocols import METHODS, Prediction, read_centreline, score_registered, score_static
-from autocar_ros.evaluation.voxels import lumen
+from autocar_ros.evaluation.voxels import grid_around, lumen
 from autocar_ros.geometry.carm import camera_from_pose
-from autocar_ros.types import CArmPose, FramePair
+from autocar_ros.types import CArmPose, FramePair, SparseVolume
 
 
 @pytest.fixture
@@ -49,19 +50,29 @@ def test_every_method_finds_a_single_vessel(pair, vessel, method):
 
 
 def test_a_perfect_method(pair, vessel):
-    score = score_static(pair, vessel, lambda _, grid: Prediction(lumen(vessel, grid), vessel))
+    grid = grid_around(vessel.position)
+    voxels = np.argwhere(lumen(vessel, grid))
+    ones = np.ones(len(voxels))
+    volume = SparseVolume(voxels, grid.origin, grid.voxel_size, ones, ones)
+    score = score_static(pair, vessel, lambda _: Prediction(volume, vessel))
     assert score["dice"] == score["cl_dice"] == score["recall_1mm"] == score["precision_1mm"] == 1.0
     assert score["chamfer_mm"] == score["hd95_mm"] == 0.0
 
 
 def test_a_method_that_gives_up_scores_nothing(pair, vessel):
-    def give_up(_pair, _grid):
+    def give_up(_):
         raise ReconstructionError("no vessel in common")
 
     score = score_static(pair, vessel, give_up)
     assert score["failed"] == 1
     assert score["dice"] == score["recall_2mm"] == score["accuracy"] == 0
     assert math.isnan(score["hd95_mm"])
+
+
+def test_masks_without_a_common_voxel(pair):
+    blank = np.zeros_like(pair.mask_a)
+    with pytest.raises(ReconstructionError, match="no voxel"):
+        METHODS["visual_hull"](replace(pair, mask_b=blank))
 
 
 def test_rigid_motion_does_not_matter_to_a_registered_score(vessel):
