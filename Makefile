@@ -30,8 +30,7 @@ test: setup ## run all tests; PYTEST_ARGS="-k graph" passes arguments to pytest
 	tools/run_tests.sh $(BIN)/python $(PYTEST_ARGS)
 
 lint: setup ## ruff on everything, mypy --strict on the numerical core
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	@status=0; for tool in "ruff check ." mypy; do echo "$$tool"; $(BIN)/$$tool || status=1; done; exit $$status
 
 demo: setup ## run the whole pipeline on a simulated patient; pictures go to build/demo
 	$(BIN)/autocar demo --out build/demo
