@@ -61,7 +61,7 @@ class SegmentationConfig(_Checked):
         0.15, "ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0
     )
     follow_contrast: float = option(0.05, "ridge strength down to which it is followed, same share", "", 0.0, 1.0)
-    noise_factor: float = option(6.0, "a seed is this often above the noise of the ridge filter", "", 0.0, 100.0)
+    noise_factor: float = option(7.0, "a seed is this often above the noise of the ridge filter", "", 0.0, 100.0)
     min_length: float = option(30.0, "shortest vessel", "px", 0.0, 1000.0)
     min_share: float = option(0.06, "weakest separate vessel, share of the strongest connected tree", "", 0.0, 1.0)
 
@@ -119,7 +119,7 @@ class TrackingConfig(_Checked):
     good_coverage: float = option(0.6, "share of both centrelines that a graph of status OK explains", "", 0.0, 1.0)
     lost_coverage: float = option(0.3, "the graph is lost below this share", "", 0.0, 1.0)
     rebuild_pairs: int = option(5, "a new graph is taken when so many pairs in a row were not OK", "", 1, 1000)
-    rebuild_gain: float = option(0.15, "a new graph is taken when it explains so much more", "", 0.0, 1.0)
+    rebuild_gain: float = option(0.08, "a new graph is taken when it explains so much more", "", 0.0, 1.0)
     max_speed: float = option(150.0, "a graph that moved faster than a heart can is not OK", "mm/s", 1.0)
     lost_after: float = option(2.0, "the graph is lost when no plane has shown vessels for so long", "s", 0.1)
 

@@ -16,7 +16,7 @@ from autocar_ros.types import CatheterPath, FloatArray, GraphStatus, IntArray, V
 
 SAME_WAY = 2.0  # mm: a goal as near as this to a suggested path is no alternative
 SECOND_CHOICE = 0.5  # score of a goal that was not asked for but lies near
-INFEASIBLE = 0.1  # score factor
+INFEASIBLE = 0.01  # score factor
 STANDING = 1e-3  # mm: no way to go
 
 
