@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.random import Generator
 from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d
 
 from autocar_ros.errors import ConfigError
 from autocar_ros.synthetic.heart import Heart, draw_heart
@@ -18,6 +19,8 @@ from autocar_ros.types import FloatArray, VesselGraph
 
 SPACING = 1.0  # mm between nodes
 MIN_RADIUS = 0.4  # mm; angiography shows little below
+BLUNTNESS = 1.5  # mm, over which courses are smoothed: vessels do not fold
+SHARPEST = 0.12  # 1/mm, curvature of a single wave of tortuosity
 DEGREE = np.pi / 180
 
 
@@ -137,8 +140,11 @@ class _Grower:
         ph = ph + wave * _smooth_noise(self.rng, s, 0.9, (16.0, 24.0, 50.0)) / mean_radius
         h = h + wave * _smooth_noise(self.rng, s, 0.7, (16.0, 40.0))
         points = self.heart.surface(th, ph, h)
+        even = np.arange(0.0, s[-1], SPACING / 4)
+        points = CubicSpline(s, points)(even)
+        points = gaussian_filter1d(points, BLUNTNESS / (SPACING / 4), axis=0, mode="nearest")
         if anchor is not None:
-            points = points + (anchor - points[0]) * np.exp(-s / 7)[:, None]
+            points = points + (anchor - points[0]) * np.exp(-even / 7)[:, None]
         s = _arc_length(points)
         count = max(int(min(length, s[-1]) / SPACING), 4)
         return CubicSpline(s, points)(np.arange(count + 1) * SPACING)
@@ -178,12 +184,14 @@ class _Grower:
 
 
 def _smooth_noise(rng: Generator, s: FloatArray, amplitude: float, wavelengths: tuple[float, ...]) -> FloatArray:
-    """Sum of sines over arc length s (K,), rms `amplitude`."""
+    """Sum of sines over arc length s (K,) mm, rms about `amplitude` and of bounded curvature."""
     out = np.zeros_like(s)
     for wavelength in wavelengths:
-        period = wavelength * rng.uniform(0.8, 1.25)
-        out += rng.normal() * np.sin(2 * np.pi * (s / period + rng.uniform()))
-    return np.asarray(out * amplitude * np.sqrt(2 / len(wavelengths)))
+        wave_number = 2 * np.pi / (wavelength * rng.uniform(0.8, 1.25))
+        height = rng.normal() * amplitude * np.sqrt(2 / len(wavelengths))
+        limit = SHARPEST / wave_number**2
+        out += np.clip(height, -limit, limit) * np.sin(wave_number * s + rng.uniform(0, 2 * np.pi))
+    return out
 
 
 def _arc_length(points: FloatArray) -> FloatArray:

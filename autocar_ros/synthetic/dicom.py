@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage, ge
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.types import CArmPose, FloatArray, Image
 
-ECG_UNITS_PER_MV = 1000.0  # of the stored curve
+ECG_UNITS_PER_MV = 1000.0  # of the stored curve, which has no unit of its own
 
 
 def write_run(
@@ -77,12 +77,12 @@ def _set_ecg(data: Dataset, samples: FloatArray, rate: float) -> None:
     """Curve group 5000 (retired, but what angiography systems write)."""
     stored = np.clip(np.rint(samples * ECG_UNITS_PER_MV), -32768, 32767).astype("<i2")
     for element, vr, value in (
-        (0x0005, "US", 1),  # dimensions
+        (0x0005, "US", 2),  # dimensions: time and voltage
         (0x0010, "US", len(stored)),  # points
         (0x0020, "CS", "ECG"),
         (0x0030, "SH", "DPPS"),  # the step below is in data points per second
         (0x0103, "US", 1),  # signed 16 bit
-        (0x0110, "US", 0),  # evenly sampled
+        (0x0110, "US", [0, 1]),  # time is evenly spaced, voltage is in the data
         (0x0112, "US", 0),  # first coordinate
         (0x0114, "US", round(rate)),  # step
         (0x3000, "OW", stored.tobytes()),

@@ -32,13 +32,14 @@ CLUSTERS = {
 STANDARD_PAIR = {"left": ("LAO cranial", "RAO caudal"), "right": ("LAO", "RAO cranial")}
 SEPARATION = (35.0, 100.0)  # degrees between the two views of a pair
 SID, SOD = (1116.0, 64.0), (771.0, 55.0)  # mm, mean and standard deviation
-PIXEL_AT_ISOCENTER = (0.20, 0.32)  # mm; at 0.25 a tree of 512 px fits for 97 % (docs)
+FIELD = 128.0  # mm, edge of the field of view at the isocentre: a tree fits for 97 % of it
+FIELDS = (102.0, 164.0)  # mm, range of what is drawn
 
 
-def standard_pair(tree: str, size: int, pixel_at_isocenter: float = 0.25) -> tuple[CArmPose, CArmPose]:
+def standard_pair(tree: str, size: int) -> tuple[CArmPose, CArmPose]:
     """Return the usual two views of a "left" or "right" tree, `size` x `size` px, mean SID and SOD."""
     first, second = (CLUSTERS[name] for name in STANDARD_PAIR[tree])
-    spacing = pixel_at_isocenter * SID[0] / SOD[0]
+    spacing = FIELD / size * SID[0] / SOD[0]
     pose = CArmPose(0.0, 0.0, SID[0], SOD[0], (spacing, spacing), size, size)
     return _turned(pose, first.primary, first.secondary), _turned(pose, second.primary, second.secondary)
 
@@ -58,7 +59,7 @@ def draw_pose(rng: Generator, cluster: str, size: int) -> CArmPose:
     sod = SOD[0] + SOD[1] * float(np.clip(rng.normal(), -2, 2))
     # The detector is brought as near to the patient as he allows.
     sid = max(SID[0] + SID[1] * float(np.clip(rng.normal(), -2, 2)), sod + 220)
-    spacing = rng.uniform(*PIXEL_AT_ISOCENTER) * sid / sod
+    spacing = rng.uniform(*FIELDS) / size * sid / sod
     pose = CArmPose(0.0, 0.0, float(sid), float(sod), (float(spacing), float(spacing)), size, size)
     turn = rng.normal(size=2).clip(-2.5, 2.5)
     return _turned(pose, c.primary + turn[0] * c.primary_deviation, c.secondary + turn[1] * c.secondary_deviation)
