@@ -14,11 +14,14 @@ Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 
 _DARK = 0.1  # of the frame's range, added before the logarithm: keeps the noise of dark areas small
-_FLAT = 0.2  # texture below this share of the frame's own is no X-ray signal
+_BLACK = 0.04  # of the frame's range: no X-rays below
+_GREY = 0.4  # of the frame's range: below, a field without texture is no X-ray signal
+_FLAT = 0.2  # of the frame's typical texture: below, a field has none
 _WINDOW = 9  # px, over which texture is measured
 _EDGE = 6  # px, half-shadow inside a collimator edge
 _STEP = 0.012  # of the frame's range: a blade edge is at least this high over 8 px
 _STRAIGHT = 0.85  # and on this share of the frame's length
+_STEEPER = 3.0  # and so much steeper than the frame elsewhere
 _OUTER = 0.25  # blades are looked for in this outer part of each side
 
 
@@ -64,13 +67,16 @@ def _background(log: Float32Array, valid: BoolArray, width: int) -> Float32Array
     """Closing of the half-size image, dark where not valid."""
     weight = half_size(float32(valid))
     dark = float(np.log(_DARK))
-    smooth = np.where(weight > 0.5, _smooth(half_size(log), weight, 1.0), dark)
+    # A median keeps edges sharp: blurred ones would leave a ridge along their dark side
+    smooth = cv2.medianBlur(np.where(weight == 1, half_size(log), np.float32(dark)), 5)
     reach = max(width // 4, 1)
     element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     padded = cv2.copyMakeBorder(smooth, *(2 * reach,) * 4, cv2.BORDER_CONSTANT, value=dark)
     closed = float32(cv2.morphologyEx(padded, cv2.MORPH_CLOSE, element))[2 * reach : -2 * reach, 2 * reach : -2 * reach]
     rows, columns = log.shape
-    return float32(cv2.resize(_smooth(closed, weight, 2.0), (columns, rows), interpolation=cv2.INTER_LINEAR))
+    level = _smooth(closed, weight, 2.0)
+    level = np.where(weight == 1, np.minimum(level, closed), level)  # smoothing alone brightens the dark side of edges
+    return float32(cv2.resize(level, (columns, rows), interpolation=cv2.INTER_LINEAR))
 
 
 def _smooth(value: Float32Array, weight: Float32Array, sigma: float) -> Float32Array:
@@ -82,14 +88,15 @@ def _smooth(value: Float32Array, weight: Float32Array, sigma: float) -> Float32A
 def valid_area(image: Image) -> BoolArray:
     """(rows, columns) true where X-rays made the picture: not the field outside of the collimator.
 
-    That field touches the frame's border and is black, or lacks the fine texture of quantum noise, or lies behind a
-    straight edge that runs along the whole frame and falls outwards.
+    That field touches the frame's border and is black, or grey without the fine texture of quantum noise, or lies
+    behind a straight edge that runs along the whole frame and falls outwards.
     """
     field = float32(image)
     texture = cv2.blur(cv2.absdiff(field, cv2.GaussianBlur(field, (0, 0), 1.5)), (_WINDOW, _WINDOW))
     typical = float(np.percentile(texture[::4, ::4], 75))
     top = float(np.percentile(field[::4, ::4], 99))
-    covered = _touching_border((texture < _FLAT * typical) | (field < 0.04 * top)) | _behind_blades(field, top)
+    black = (field < _BLACK * top) | ((texture < _FLAT * typical) & (field < _GREY * top))
+    covered = _touching_border(black) | _behind_blades(field, top)
     if not covered.any():
         return np.ones(image.shape, bool)
     reach = _WINDOW // 2 + _EDGE
@@ -103,8 +110,11 @@ def _behind_blades(field: Float32Array, top: float) -> BoolArray:
     covered = np.zeros(field.shape, bool)
     for turn in range(4):
         side = np.rot90(small, turn)
-        step = side[:, 2:] - side[:, :-2] > _STEP * top
-        edge = np.flatnonzero(step[:, : int(_OUTER * side.shape[1])].mean(axis=0) > _STRAIGHT)
+        step = side[:, 2:] - side[:, :-2]
+        profile = np.median(step, axis=0)
+        steep = profile > _STEEPER * np.median(np.abs(profile)) if profile.size else profile > 0
+        straight = (step > _STEP * top).mean(axis=0) > _STRAIGHT
+        edge = np.flatnonzero((steep & straight)[: int(_OUTER * side.shape[1])])
         if len(edge):
             np.rot90(covered, turn)[:, : 4 * int(edge[-1] + 1)] = True
     return covered

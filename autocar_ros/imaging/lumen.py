@@ -18,6 +18,8 @@ from autocar_ros.types import FloatArray, Mask
 
 _SMOOTHING = 1.0  # px, of the absorption before its wall is looked for
 _DETECTOR_BLUR = 1.0  # px, focal spot and detector of a typical system
+_WINDOW = (7, 7)  # px at half size, along which peak and width are averaged
+_FLOOR = 0.03  # of the peak: so much the background beside a vessel is found too dark (measured on tubes)
 _HIGHEST_WALL = 0.6  # of the peak: a wall nearer to the peak would be cut into pieces by noise
 
 
@@ -63,11 +65,11 @@ def _nearest(core: BoolArray) -> tuple[Float32Array, NDArray[np.int64]]:
 def _along(value: ArrayLike, core: BoolArray) -> Float32Array:
     """Mean of `value` over the skeleton pixels near each skeleton pixel, (N,)."""
     weight = core.astype(np.float32)
-    return float32(cv2.blur(float32(value) * weight, (7, 7))[core] / cv2.blur(weight, (7, 7))[core])
+    return float32(cv2.blur(float32(value) * weight, _WINDOW)[core] / cv2.blur(weight, _WINDOW)[core])
 
 
 def _half_widths(inner: BoolArray) -> Float32Array:
-    """Largest distance in px to the outside around each pixel, at half size."""
+    """Radius in px of the widest circle inside `inner` near each pixel, at half size: clutter beside hardly counts."""
     depth = cv2.distanceTransform(inner.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) - 0.5
     return float32(cv2.dilate(depth, np.ones((5, 5)))[::2, ::2])
 
@@ -79,7 +81,7 @@ def _enlarge(image: ArrayLike, shape: tuple[int, ...]) -> Float32Array:
 def _cylinder(half_width: Float32Array) -> tuple[Float32Array, Float32Array]:
     """Radius in px and wall (share of the peak) of vessels with this half width at half the peak, px."""
     widths, radii, walls = _cylinder_table(float(np.hypot(_SMOOTHING, _DETECTOR_BLUR)))
-    wall = np.minimum(np.interp(half_width, widths, walls), _HIGHEST_WALL)
+    wall = np.minimum(np.interp(half_width, widths, walls) - _FLOOR, _HIGHEST_WALL)
     return float32(np.interp(half_width, widths, radii)), float32(wall)
 
 

@@ -13,8 +13,9 @@ from autocar_ros.imaging.enhance import BoolArray, Float32Array, absorption, flo
 from autocar_ros.imaging.lumen import lumen
 from autocar_ros.types import Image, Mask, check_image
 
-_FOLLOW = 0.4  # of the noise limit for seeds: down to there a vessel is followed
+_FOLLOW = 0.45  # of the noise limit for seeds: down to there a vessel is followed
 _COLLIMATOR = 3  # px at half size: beside its edge no ridge is trusted
+_GAP = 4  # px at half size, between pieces of one tree
 _SMALLEST = 16  # px: in a smaller image there is nothing to find
 
 
@@ -41,7 +42,8 @@ def segment_vessels(image: Image, config: SegmentationConfig | None = None) -> M
     frame = absorption(image, config.max_width)
     margin = np.ones((2 * _COLLIMATOR + 1,) * 2)
     inside = cv2.erode(half_size(float32(frame.valid)), margin) == 1
-    core = _cores(np.where(inside, vesselness(frame.value, config.scales), 0), config)
+    ridge = vesselness(np.maximum(frame.value, 0), config.scales)  # beside something brighter is no vessel
+    core = _cores(np.where(inside, ridge, 0), config)
     return lumen(frame.value, core, config.max_width) if core.any() else np.zeros(image.shape, np.uint8)
 
 
@@ -80,10 +82,14 @@ def _cores(ridge: Float32Array, config: SegmentationConfig) -> BoolArray:
 
 
 def _long(skeleton: BoolArray, ridge: Float32Array, config: SegmentationConfig) -> BoolArray:
-    """Components that are long enough and hold a fair share of the ridge strength of the largest one."""
+    """Pieces that are long enough, in groups that hold a fair share of the ridge strength of the strongest group.
+
+    Where a branch leaves a wide vessel the ridge is interrupted: pieces with a small gap between them are one group.
+    """
     _, label, stats, _ = cv2.connectedComponentsWithStats(skeleton.astype(np.uint8), connectivity=8)
-    extent = 2 * np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    mass = np.bincount(label.ravel(), weights=(ridge * skeleton).ravel())
-    keep = (extent >= config.min_length) & (mass >= config.min_share * mass.max())
-    keep[0] = False  # label 0 is everything else
-    return np.asarray(keep[label])
+    long = 2 * np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= config.min_length
+    long[0] = False  # label 0 is everything else
+    kept = long[label]
+    _, group = cv2.connectedComponents(cv2.dilate(kept.astype(np.uint8), np.ones((_GAP + 1,) * 2)), connectivity=8)
+    mass = np.bincount(group[kept], weights=ridge[kept]) if kept.any() else np.zeros(1)
+    return np.asarray(kept & (mass >= config.min_share * mass.max())[group * kept])
