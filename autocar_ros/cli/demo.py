@@ -44,9 +44,10 @@ def demo(
     answer of the path action are those of the running system.
     """
     bag = _fresh_bag(out)
-    settings = {"seed": seed, "frame_rate": rate, "tree": tree.value}
-    course = run_live(bag, out / "log", seconds, settings)
+    simulation = {"seed": seed, "tree": tree.value, "frame_rate": rate}
+    course = run_live(bag, out / "log", seconds, simulation)
     session = read_session(bag)
+    settings = {"seconds": seconds, **simulation}
     summary = {"settings": settings, **summarize(session), **_course(course, session), **provenance(seed)}
     write_json(out / "summary.json", summary)
     if not any(len(graph) for graph in session.graphs):

@@ -77,7 +77,7 @@ def _path(session: Session, out: Path) -> list[Picture]:
 def _timing(session: Session, out: Path) -> list[Picture]:
     found = {topic: times for topic, times in latencies(session).items() if len(times[1])}
     rebuilt = [
-        (graph.stamp_a_ns - session.start_ns) / NANOSECONDS
+        (graph.stamp_a_ns - session.exposed_ns[0]) / NANOSECONDS
         for before, graph in zip([None, *session.graphs], session.graphs, strict=False)
         if before is None or graph.graph_id != before.graph_id
     ]

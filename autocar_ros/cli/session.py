@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +24,7 @@ def read_session(path: Path | str) -> Session:
         counts = {topic.removeprefix(namespace): n for topic, n in sorted(bag.counts.items())}
         session = Session(counts, bag.start_ns, bag.end_ns)
         keepers = {namespace + topic: keep for topic, keep in _keepers(session).items()}
-        keepers["/diagnostics"] = lambda message, _: _keep_diagnostics(session, message)
+        keepers["/diagnostics"] = lambda message, at: _keep_diagnostics(session, message, at)
         for message in bag.messages(keepers):
             keepers[message.topic](message.decode(), message.stamp_ns)
     return session
@@ -90,9 +89,9 @@ def _keepers(session: Session) -> dict[str, _Keep]:
     }
 
 
-def _keep_diagnostics(session: Session, message: Any) -> None:
+def _keep_diagnostics(session: Session, message: Any, at: int) -> None:
     for status in message.status:
         drops = {v.key.removeprefix("dropped "): int(v.value) for v in status.values if v.key.startswith("dropped ")}
         session.drops[status.name] = drops
         if status.level != b"\x00":
-            session.troubles.setdefault(status.name, Counter())[status.message] += 1
+            session.complaints.append((at, status.name, status.message))

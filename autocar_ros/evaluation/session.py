@@ -38,7 +38,23 @@ class Session:
     paths: tuple[CatheterPath, ...] = ()  # newest suggestions, best first
     path_stamp_ns: int = 0
     drops: dict[str, dict[str, int]] = field(default_factory=dict)  # node -> reason -> how often
-    troubles: dict[str, Counter[str]] = field(default_factory=dict)  # node -> message -> reports with it
+    complaints: list[tuple[int, str, str]] = field(default_factory=list)  # log time, node, what troubles it
+
+    @property
+    def exposed_ns(self) -> tuple[int, int]:
+        """First and last exposure; the times of the records when there is none."""
+        stamps = [stamp for plane in PLANES for stamp in self.exposures[plane]]
+        return (min(stamps), max(stamps)) if stamps else (self.start_ns, self.end_ns)
+
+    @property
+    def troubles(self) -> dict[str, Counter[str]]:
+        """Node -> complaint -> how often it was reported, from the first exposure to the last."""
+        first, last = self.exposed_ns
+        found: dict[str, Counter[str]] = {}
+        for at, node, text in self.complaints:
+            if first <= at <= last:
+                found.setdefault(node, Counter())[text] += 1
+        return found
 
     def pose_at(self, plane: str, stamp_ns: int) -> CArmPose:
         """Newest pose of a plane not after an exposure, else the first; `InvalidInputError` when there is none."""
@@ -51,7 +67,7 @@ class Session:
 def summarize(session: Session) -> dict[str, Any]:
     """All figures of a session; metrics are left out when it holds no true graphs."""
     summary = {
-        "seconds": round((session.end_ns - session.start_ns) / NANOSECONDS, 3),
+        "exposed_s": (session.exposed_ns[1] - session.exposed_ns[0]) / NANOSECONDS,
         "messages": session.counts,
         "frame_pairs": _frame_pairs(session),
         "latency_ms": {topic: quantiles(ms) for topic, (_, ms) in latencies(session).items()},
@@ -80,11 +96,11 @@ def offered_pairs(session: Session) -> list[int]:
 
 
 def latencies(session: Session) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """By topic: time of exposure [s from the start of the session] and time from exposure to arrival [ms]."""
+    """By topic: time of exposure [s from the first one] and time from exposure to arrival [ms]."""
     found = {}
     for topic, arrivals in session.arrivals.items():
         exposed, arrived = (np.array(v, np.int64) for v in (list(arrivals.keys()), list(arrivals.values())))
-        found[topic] = ((exposed - session.start_ns) / NANOSECONDS, (arrived - exposed) / 1e6)
+        found[topic] = ((exposed - session.exposed_ns[0]) / NANOSECONDS, (arrived - exposed) / 1e6)
     return found
 
 

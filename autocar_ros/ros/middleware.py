@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 from autocar_ros.ros.resources import resource
 
@@ -24,6 +25,22 @@ def middleware_environment() -> dict[str, str]:
 def use_middleware_environment() -> None:
     """Set these variables in this process; call it before `rclpy.init`."""
     os.environ.update(middleware_environment())
+
+
+def free_domain() -> int:
+    """ROS domain that nobody on this machine uses: its discovery port is free.
+
+    1 to 100, whose ports lie below the range that the system hands out. Raises `RuntimeError` when all are taken.
+    """
+    for offset in range(100):
+        domain = 1 + (os.getpid() + offset) % 100
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7400 + 250 * domain))
+            except OSError:
+                continue
+            return domain
+    raise RuntimeError("every ROS domain from 1 to 100 is in use on this machine: set ROS_DOMAIN_ID")
 
 
 def pin_threads() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 
@@ -101,5 +99,5 @@ def test_pictures_and_report(session, tmp_path):
 
 def test_complaints_tell_why_there_is_no_graph(session):
     assert _why(session) == "no node reported a problem"
-    session.troubles = {"/tracking": Counter({"no frame pairs": 9, "late": 1})}
+    session.complaints = [(MS, "/tracking", text) for text in ("no frame pairs", "late", "no frame pairs")]
     assert _why(session) == "/tracking: no frame pairs"

@@ -50,7 +50,7 @@ def test_session_of_a_bag(bag):
     assert session.arrivals["vessel_graph"] == {T0: T0 + 50_000_000}
     assert len(session.graphs) == session.counts["vessel_graph"] == 2
     assert session.drops == {"/tracking": {"pose": 2}}
-    assert session.troubles["/tracking"] == {"late": 1}
+    assert session.complaints == [(T0 + 90_000_000, "/tracking", "late")]
 
 
 def test_images_of_a_bag(bag):

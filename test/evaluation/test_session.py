@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -103,7 +102,8 @@ def test_lost_graphs_count_as_published_with_recall_0(session):
 
 def test_drops_and_troubles_by_node(session):
     session.drops = {"/tracking": {"pose": 2}, "/navigation": {}}
-    session.troubles = {"/tracking": Counter({"no pose": 3, "late": 1})}
+    session.complaints = [(at * MS, "/tracking", "no pose") for at in (-5, 0, 400, 800, 801)]
+    session.complaints.append((300 * MS, "/tracking", "late"))
     result = summarize(session)
     assert result["drops"] == {"/tracking": {"pose": 2}}
     assert result["troubles"] == {"/tracking": {"no pose": 3, "late": 1}}
