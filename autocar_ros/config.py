@@ -188,6 +188,15 @@ class SimulationConfig(_Checked):
 
 
 @dataclass(frozen=True)
+class ExposureConfig(_Checked):
+    """When the simulator exposes (`ros/nodes/simulator.py`)."""
+
+    frame_rate: float = option(15.0, "exposures of each plane; fewer when the machine is too slow", "Hz", 0.1, 120.0)
+    plane_b_delay: float = option(0.0, "exposure of plane B after that of A; 0 = simultaneous", "s", 0.0, 1.0)
+    catheter_tip: bool = option(False, "publish the true tip, which lies in the ostium, on catheter/tip")
+
+
+@dataclass(frozen=True)
 class DicomPlayerConfig(_Checked):
     """Two DICOM runs played as planes A and B (`ros/nodes/dicom_player.py`)."""
 

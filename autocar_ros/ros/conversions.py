@@ -302,6 +302,14 @@ def world_point(message: Any) -> FloatArray:
     return point_from_msg(message.pose.position if hasattr(message, "pose") else message.point)
 
 
+def stamped_place(position: FloatArray, direction: FloatArray, stamp_ns: int) -> PoseStamped:
+    """Pose at (3,) mm whose x axis points along `direction` (3,)."""
+    tangent = np.asarray(direction, float) / np.linalg.norm(direction)
+    (quaternion,) = _quaternions_along(tangent[None])
+    pose = Pose(position=point_to_msg(position), orientation=_quaternion(quaternion))
+    return PoseStamped(header=header(stamp_ns), pose=pose)
+
+
 def path_to_msg(path: CatheterPath, stamp_ns: int) -> Path:
     """nav_msgs/Path; the x axis of each pose points along the vessel."""
     stamped = header(stamp_ns)

@@ -60,8 +60,7 @@ class Diagnostics:
         now = self._monotonic()
         if unexpected or now - self._logged.get(reason, -np.inf) > _LOG_EVERY:
             self._logged[reason] = now
-            log = self._node.get_logger()
-            (log.error if unexpected else log.warning)(f"{reason}: {text}")
+            self._log(unexpected, f"{reason}: {text}")
 
     def trouble(self, name: str, text: str | None, error: bool = True) -> None:
         """Set (or with None clear) a trouble that lasts."""
@@ -69,8 +68,7 @@ class Diagnostics:
             self._lasting.pop(name, None)
         elif self._lasting.get(name) != (error, text):
             self._lasting[name] = (error, text)
-            log = self._node.get_logger()
-            (log.error if error else log.warning)(text)
+            self._log(error, text)
 
     def expect(self, topic: str, silence: float) -> None:
         """Warn when nothing was heard on an input for `silence` s."""
@@ -102,6 +100,12 @@ class Diagnostics:
         message = DiagnosticArray(status=[self.status()])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
+
+    def _log(self, error: bool, text: str) -> None:
+        if error:  # two statements: rclpy ties a severity to the line that logs
+            self._node.get_logger().error(text)
+        else:
+            self._node.get_logger().warning(text)
 
     def _silence(self, topic: str, limit: float) -> str:
         seconds = self._monotonic() - self._last_heard[topic]

@@ -1,5 +1,6 @@
 """A test's side of the topics: start nodes in this process, send, collect, wait for conditions."""
 
+import gc
 import time
 from collections import defaultdict
 
@@ -18,9 +19,12 @@ TIMEOUT = 20.0
 class Bench:
     """Nodes under test and a probe node on one executor; everything is torn down at exit."""
 
+    def __init__(self, domain):
+        self.domain = domain
+
     def __enter__(self):
         self.context = Context()
-        rclpy.init(context=self.context)
+        rclpy.init(context=self.context, domain_id=self.domain)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.probe = rclpy.create_node("probe", context=self.context)
         self.executor.add_node(self.probe)
@@ -32,9 +36,12 @@ class Bench:
 
     def __exit__(self, *_):
         self.executor.shutdown()
-        for node in [*self.nodes, self.probe]:
-            node.destroy_node()
+        while self.nodes:
+            self.nodes.pop().destroy_node()
+        self.probe.destroy_node()
         self.context.try_shutdown()
+        # a lifecycle node's state machine keeps its participant until it is collected; it would answer another test
+        gc.collect()
 
     def _on_diagnostics(self, message):
         for status in message.status:
