@@ -60,7 +60,7 @@ class Diagnostics:
         now = self._monotonic()
         if unexpected or now - self._logged.get(reason, -np.inf) > _LOG_EVERY:
             self._logged[reason] = now
-            self._log(unexpected, f"{reason}: {text}")
+            self._log(unexpected, _sentence(reason, text))
 
     def trouble(self, name: str, text: str | None, error: bool = True) -> None:
         """Set (or with None clear) a trouble that lasts."""
@@ -83,7 +83,7 @@ class Diagnostics:
     def status(self) -> DiagnosticStatus:
         """Present state; starts the next interval of "since the last report"."""
         silent = [(False, text) for t, limit in self._expected.items() if (text := self._silence(t, limit))]
-        recent = [(bad, f"{reason}: {text}") for reason, (bad, text) in self._recent.items()]
+        recent = [(bad, _sentence(reason, text)) for reason, (bad, text) in self._recent.items()]
         found = sorted([*self._lasting.values(), *recent, *silent], key=lambda t: not t[0])  # errors first
         self._recent.clear()
         level = DiagnosticStatus.ERROR if found and found[0][0] else DiagnosticStatus.WARN
@@ -128,3 +128,7 @@ class Diagnostics:
             names = ("median", "p95", "p99")
             figures |= {f"latency_{n}_ms": f"{q:.2f}" for n, q in zip(names, quantiles, strict=True)}
         return figures | self.values
+
+
+def _sentence(reason: str, text: str) -> str:
+    return f"{reason}: {text}" if text else reason

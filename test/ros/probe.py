@@ -19,7 +19,7 @@ TIMEOUT = 20.0
 class Bench:
     """Nodes under test and a probe node on one executor; everything is torn down at exit."""
 
-    def __init__(self, domain):
+    def __init__(self, domain=None):
         self.domain = domain
 
     def __enter__(self):
