@@ -95,9 +95,8 @@ def _why(session: Session) -> str:
 def _headline(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the figures that matter most, as name and text."""
     pairs, latency, start = summary["frame_pairs"], summary["latency_ms"]["vessel_graph"], summary["start_s"]
-    yield "frame pairs offered / with a graph", f"{pairs['offered']} / {pairs['graphs_published']}"
-    if pairs["published_share"] is not None:
-        yield "share of pairs with a graph", f"{pairs['published_share']:.1%}"
+    yield "frame pairs before the first graph / from it on", f"{pairs['before_first_graph']} / {pairs['offered']}"
+    yield "of these with a graph", f"{pairs['graphs_published']} ({pairs['published_share'] or 0:.1%})"
     for name in GRAPH_FIGURES:
         yield name, plus_minus(summary["graph"][name]) if name in summary.get("graph", {}) else "-"
     yield (

@@ -21,6 +21,12 @@ from autocar_ros.types import NANOSECONDS, CArmPose, CatheterPath, FloatArray, V
 PLANES = ("a", "b")
 TIMED = ("plane_a/mask", "plane_b/mask", "frame_pair", "reconstruction/graph", "vessel_graph")
 SETTLE = 1.0  # s at the end of a session: what was exposed then may still have been on its way
+HOW_COUNTED = (
+    "exposed: every recorded exposure of both planes at one time, but for those of the last second, whose graphs may "
+    "still be on their way; offered: those from the first graph's exposure on, since before it contrast flows in and "
+    "the first reconstruction is made; published: offered ones whose stamp a vessel_graph with nodes bears, whatever "
+    "its status"
+)
 
 
 @dataclass
@@ -78,7 +84,7 @@ def summarize(session: Session) -> dict[str, Any]:
     return summary | (_against_truth(session) if session.truths else {})
 
 
-def offered_pairs(session: Session) -> list[int]:
+def exposed_pairs(session: Session) -> list[int]:
     """Exposure stamps [ns] of plane A that had a partner in plane B, up to `SETTLE` s before the end.
 
     The source's true graphs name the pairs; without them, exposures of both planes not further apart than the
@@ -105,18 +111,22 @@ def latencies(session: Session) -> dict[str, tuple[FloatArray, FloatArray]]:
 
 
 def _frame_pairs(session: Session) -> dict[str, Any]:
-    offered = offered_pairs(session)
-    published = {graph.stamp_a_ns: graph.status.name for graph in reversed(session.graphs)}
+    exposed = exposed_pairs(session)
+    published = {graph.stamp_a_ns: graph.status.name for graph in reversed(session.graphs) if len(graph)}
+    start = min(published, default=session.start_ns)
+    offered = [stamp for stamp in exposed if stamp >= start]
     status = Counter(published[stamp] for stamp in offered if stamp in published)
-    span = (offered[-1] - offered[0]) / NANOSECONDS if len(offered) > 1 else 0.0
+    span = (exposed[-1] - exposed[0]) / NANOSECONDS if len(exposed) > 1 else 0.0
     return {
+        "exposed": len(exposed),
+        "before_first_graph": len(exposed) - len(offered),
         "offered": len(offered),
         "graphs_published": status.total(),
         "published_share": status.total() / len(offered) if offered else None,
-        "rate_hz": (len(offered) - 1) / span if span else None,
+        "published_share_of_exposed": status.total() / len(exposed) if exposed else None,
+        "rate_hz": (len(exposed) - 1) / span if span else None,
         "graph_status": dict(status),
-        "how_counted": "offered: exposures of both planes at one time from the first one recorded, "
-        f"except those of the last {SETTLE:g} s; published: of these, the ones whose stamp a vessel_graph bears",
+        "how_counted": HOW_COUNTED,
     }
 
 

@@ -92,7 +92,7 @@ def test_pictures_and_report(session, tmp_path):
     write_html(tmp_path / "report.html", "demo", _sections(summary, pictures))
     assert (tmp_path / "report.html").read_text().count("data:image/png") == 6
     headline = dict(_headline(summary))
-    assert headline["share of pairs with a graph"] == "100.0%"
+    assert headline["of these with a graph"] == "3 (100.0%)"
     assert headline["recall_2mm"].startswith("1")
     assert headline["exposure to graph, median / p95 / p99 [ms]"] == "60 / 60 / 60"
 

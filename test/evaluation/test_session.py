@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.evaluation.session import Session, latencies, offered_pairs, summarize
+from autocar_ros.evaluation.session import Session, exposed_pairs, latencies, summarize
 from autocar_ros.types import CArmPose, CatheterPath, GraphStatus
 
 MS = 1_000_000
@@ -40,9 +40,23 @@ def test_share_of_pairs_with_a_graph(session):
     assert pairs["graph_status"] == {"OK": 4}
 
 
+def test_pairs_before_the_first_graph_are_told_apart(session):
+    session.graphs = session.graphs[1:]  # without that of the first pair
+    pairs = summarize(session)["frame_pairs"]
+    assert (pairs["exposed"], pairs["before_first_graph"], pairs["offered"]) == (5, 1, 4)
+    assert pairs["published_share"] == 3 / 4
+    assert pairs["published_share_of_exposed"] == 3 / 5
+
+
+def test_without_any_graph_all_pairs_were_offered(session):
+    session.graphs = []
+    pairs = summarize(session)["frame_pairs"]
+    assert (pairs["offered"], pairs["graphs_published"], pairs["published_share"]) == (5, 0, 0.0)
+
+
 def test_pairs_of_the_last_second_do_not_count(session):
     session.end_ns = 1500 * MS
-    assert offered_pairs(session) == [0, 200 * MS, 400 * MS]
+    assert exposed_pairs(session) == [0, 200 * MS, 400 * MS]
 
 
 def test_a_repeated_graph_counts_once_and_one_for_no_pair_not_at_all(session):
@@ -56,12 +70,12 @@ def test_a_repeated_graph_counts_once_and_one_for_no_pair_not_at_all(session):
 def test_without_truth_pairs_are_exposures_near_in_time(session):
     session.truths.clear()
     session.exposures["b"] = [s + 10 * MS for s in session.exposures["b"][:3]] + [720 * MS + 1]
-    assert offered_pairs(session) == [0, 200 * MS, 400 * MS]
+    assert exposed_pairs(session) == [0, 200 * MS, 400 * MS]
     assert "graph" not in summarize(session)
     session.exposures["b"] = [5 * MS]
-    assert offered_pairs(session) == [0]
+    assert exposed_pairs(session) == [0]
     session.exposures["b"] = []
-    assert offered_pairs(session) == []
+    assert exposed_pairs(session) == []
     assert summarize(session)["frame_pairs"]["published_share"] is None
 
 
