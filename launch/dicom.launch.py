@@ -30,10 +30,11 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default or None, description=meaning)
         for name, (_, default, meaning) in RECORDING.items()
     ]
-    biplane = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(resource("launch", "biplane.launch.py"))),
-        launch_arguments={"params": str(resource("config", "dicom.yaml"))}.items(),
+    # declared here first, so that biplane.launch.py takes this default
+    params = DeclareLaunchArgument(
+        "params", default_value=str(resource("config", "dicom.yaml")), description="Options of the processing nodes"
     )
+    biplane = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(resource("launch", "biplane.launch.py"))))
     player = Node(
         package="autocar_ros",
         executable="dicom_player",
@@ -46,4 +47,4 @@ def generate_launch_description() -> LaunchDescription:
         ],
         output="screen",
     )
-    return LaunchDescription([*arguments, biplane, player])
+    return LaunchDescription([*arguments, params, biplane, player])

@@ -27,10 +27,9 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default or None, description=meaning)
         for name, (_, default, meaning) in PLAYING.items()
     ]
-    biplane = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(resource("launch", "biplane.launch.py"))),
-        launch_arguments={"use_sim_time": "true"}.items(),
-    )
+    # declared here first, so that biplane.launch.py takes this default
+    clock = DeclareLaunchArgument("use_sim_time", default_value="true", description="Take the time from /clock")
+    biplane = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(resource("launch", "biplane.launch.py"))))
     # a bag holds absolute names: it is not moved by the namespace
     options = {
         name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, (kind, _, _) in PLAYING.items()
@@ -41,4 +40,4 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[options, {"delay": 5.0}],  # the nodes need some seconds to come up
         output="screen",
     )
-    return LaunchDescription([*arguments, biplane, player])
+    return LaunchDescription([*arguments, clock, biplane, player])
