@@ -188,6 +188,20 @@ class SimulationConfig(_Checked):
 
 
 @dataclass(frozen=True)
+class FrameChoiceConfig(_Checked):
+    """Which frames are worked on (`ros/nodes/segmentation.py`)."""
+
+    largest_rate: float = option(
+        0.0,
+        "frames worked on a second, chosen by their stamps alone so that both planes choose the same; 0 = all. Where "
+        "the machine is too slow for all, planes left to themselves lose different frames and few pairs are left",
+        "Hz",
+        0.0,
+        120.0,
+    )
+
+
+@dataclass(frozen=True)
 class ExposureConfig(_Checked):
     """When the simulator exposes (`ros/nodes/simulator.py`)."""
 

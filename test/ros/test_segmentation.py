@@ -87,6 +87,18 @@ def test_duplicates_and_late_frames_are_dropped_and_a_jump_back_starts_over(benc
     assert node.diagnostics.dropped == {"duplicate stamp": 1, "out of order": 1}
 
 
+def test_a_largest_rate_chooses_frames_by_their_stamps_alone(bench):
+    node = bench.start(SegmentationNode, namespace=NS, largest_rate=5.0)
+    masks = bench.collect(Image, f"{NS}/mask")
+    sender = bench.sender(Image, f"{NS}/image_raw", BEST_EFFORT)
+    bench.wait_matched(f"{NS}/mask")
+    for k in (1, 2, 3, 4, 5, 7, 8, 9):  # of 15 Hz; frame 6, the first of its slot, is lost
+        send(bench, sender, frame(), round(k / 15 * 1e9) + 1)
+        bench.wait(lambda k=k: node._newest[f"{NS}/image_raw"] > k / 15 * 1e9, "frame lost")
+    bench.wait(lambda: len(masks) == 4, "masks missing")
+    assert [round((m.header.stamp.sec + m.header.stamp.nanosec / 1e9) * 15) for m in masks] == [1, 3, 7, 9]
+
+
 def test_empty_frames_give_an_empty_mask(bench, segmentation):
     _, masks, sender = segmentation
     send(bench, sender, np.full((128, 128), 90, np.uint8), 1)

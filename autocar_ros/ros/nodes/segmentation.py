@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import Image
 
-from autocar_ros.config import SegmentationConfig
+from autocar_ros.config import FrameChoiceConfig, SegmentationConfig
 from autocar_ros.imaging.segmentation import segment_vessels
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import to_ns
+from autocar_ros.types import NANOSECONDS
 
 
 class SegmentationNode(StageNode):
     """``image_raw`` (mono8 or mono16, vessels dark) to ``mask`` (mono8, vessel probability)."""
 
-    configs = (SegmentationConfig,)
+    configs = (SegmentationConfig, FrameChoiceConfig)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("segmentation", **kwargs)
@@ -30,12 +31,25 @@ class SegmentationNode(StageNode):
 
     def begin(self) -> None:
         """Subscribe to the frames."""
+        self.clear()
         self.input(Image, "image_raw", self._on_image, needed=True)
+
+    def clear(self) -> None:
+        """Forget which frame was chosen last."""
+        self._slot: int | None = None
 
     def _on_image(self, message: Image) -> None:
         stamp = to_ns(message.header.stamp)
+        if not self._is_chosen(stamp):
+            return
         mask = segment_vessels(image_from_msg(message), self.parameters[SegmentationConfig])
         self.publish(self._mask, image_to_msg(mask, stamp, message.header.frame_id), stamp)
+
+    def _is_chosen(self, stamp_ns: int) -> bool:
+        """Whether a frame is the first of its slot of 1 / `largest_rate` s."""
+        rate = self.parameters[FrameChoiceConfig].largest_rate
+        last, self._slot = self._slot, int(stamp_ns * rate / NANOSECONDS)
+        return rate == 0 or self._slot != last
 
 
 if __name__ == "__main__":
