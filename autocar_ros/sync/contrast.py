@@ -21,8 +21,8 @@ class ContrastFill:
     """Vessel area of one plane over time.
 
     A frame counts as filled when its area is at least `least` of the image and `share` of the largest area of the
-    last 10 s, and within 20 % of the median of the last half second (so neither inflow nor washout). It is blind to
-    what the area consists of: a catheter or a rib in the mask counts like a vessel.
+    last 10 s, and within 20 % of the median of the last half second and at least three frames (so neither inflow nor
+    washout). It is blind to what the area consists of: a catheter or a rib in the mask counts like a vessel.
     """
 
     def __init__(self, least: float, share: float) -> None:
@@ -35,7 +35,8 @@ class ContrastFill:
         if area > LARGEST_SHARE:
             return False
         self._areas.append((stamp_ns, area))
-        recent = self._since(stamp_ns, STEADY_TIME)
+        lately = max(len(self._since(stamp_ns, STEADY_TIME)), STEADY_FRAMES)  # slow frames reach further back
+        recent = [a for _, a in self._areas][-lately:]
         filled = area >= max(self._least, self._share * max(self._since(stamp_ns, MEMORY)))
         steady = len(recent) >= STEADY_FRAMES and abs(area - float(np.median(recent))) <= STEADY * area
         return filled and steady

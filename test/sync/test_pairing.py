@@ -280,16 +280,16 @@ def test_mode_phase_without_ecg_says_so():
     assert any("needs an ECG" in text for text in made.problems())
 
 
-def key_frames(areas: list[int], **options) -> list[bool]:
-    """Whether frames 100 ms apart, with so many vessel rows of a 64 x 64 mask, are key frames."""
+def key_frames(areas: list[int], period: int = 100 * MS, **options) -> list[bool]:
+    """Whether frames `period` ns apart, with so many vessel rows of a 64 x 64 mask, are key frames."""
     made = pairing(poses=False, **options)
     found = []
     for k, rows in enumerate(areas):
         mask = np.zeros((64, 64), np.uint8)
         mask[:rows, 30:36] = 255
         for plane in "ab":
-            made.add_pose(plane, k * 100 * MS, POSE)
-        found.append(both(made, k * 100 * MS, mask=mask).key_frame)
+            made.add_pose(plane, k * period, POSE)
+        found.append(both(made, k * period, mask=mask).key_frame)
     return found
 
 
@@ -299,6 +299,11 @@ def test_key_frames_are_filled_and_steady():
     assert not any(found[:9])
     assert all(found[14:29])
     assert not any(found[29:])
+
+
+def test_slow_frames_have_key_frames_too():
+    found = key_frames([0, 20] + [60] * 5, period=400 * MS, key_interval=0.0)
+    assert found == [False, False, False, True, True, True, True]
 
 
 def test_key_frames_keep_their_distance():
