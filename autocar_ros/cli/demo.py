@@ -82,6 +82,11 @@ def _course(course: Course, session: Session) -> dict[str, Any]:
             "by_process": {name: size / 1e6 for name, size in sorted(course.memory.items())},
             "how": "resident, shared pages divided among their users (PSS), sampled twice a second",
         },
+        "cores_used": {
+            "all": sum(course.cores.values()),
+            "by_process": course.cores,
+            "how": "processor time over time, from the first exposure to the last",
+        },
         "path_request": course.path_request,
     }
 
@@ -104,6 +109,7 @@ def _headline(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         " / ".join(f"{latency[q]:.0f}" for q in ("median", "p95", "p99")),
     )
     yield "launch to first graph [s]", f"{start['launch_to_first_graph']:.1f}"
+    yield "processor cores used by all processes", f"{summary['cores_used']['all']:.2f}"
     yield "peak memory of all processes [MB]", f"{summary['memory_mb']['peak_of_all']:.0f}"
 
 

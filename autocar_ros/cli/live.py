@@ -33,6 +33,7 @@ class Course:
     launched_ns: int  # when the first node was started
     active_ns: int = 0  # when all processing nodes were active
     memory: dict[str, int] = field(default_factory=dict)  # bytes by process, when all together took most
+    cores: dict[str, float] = field(default_factory=dict)  # by process, processor time per time while exposing
     path_request: dict[str, Any] = field(default_factory=dict)  # answer of the action ComputeCatheterPath
 
     def weigh(self, memory: Mapping[str, int]) -> None:
@@ -80,29 +81,43 @@ def _watch(
     observer: Any, processes: tuple[Any, ...], course: Course, seconds: float, bar: Progress, task: TaskID
 ) -> None:
     """Record from the first exposure on; meanwhile weigh the processes and ask for a path."""
-    from autocar_ros.ros.processes import memory_of
-
-    deadline, first, asked = time.monotonic() + START_LIMIT, 0.0, 0.0
-    while not first or time.monotonic() < first + seconds:
+    _wait_for_exposure(observer, processes)
+    first, asked, used = time.monotonic(), 0.0, _processor_time(processes)
+    while (elapsed := time.monotonic() - first) < seconds:
         observer.spin(TICK)
         for group in processes:
             group.check()
-        course.weigh({"autocar demo": memory_of(os.getpid())} | _memory(processes))
-        now = time.monotonic()
-        if not first and observer.truth is not None:
-            first = now
-        if not first and now > deadline:
-            raise AutocarError(f"the simulator sent no exposure within {START_LIMIT:g} s")
-        wanted = first and now > first + FIRST_GOAL * seconds and course.path_request.get("error") != "NONE"
-        if wanted and now > asked + ASK_AGAIN:
-            asked = now
+        course.weigh(_memory(processes))
+        if elapsed > max(FIRST_GOAL * seconds, asked + ASK_AGAIN) and course.path_request.get("error") != "NONE":
+            asked = elapsed
             course.path_request = _ask(observer)
         graphs = observer.counts.get("/vessel_graph", 0)
-        bar.update(task, completed=round(now - first) if first else 0, description=f"Running: {graphs} vessel graphs")
+        bar.update(task, completed=round(elapsed), description=f"Running: {graphs} vessel graphs")
+    course.cores = {name: (t - used[name]) / elapsed for name, t in _processor_time(processes).items()}
+
+
+def _wait_for_exposure(observer: Any, processes: tuple[Any, ...]) -> None:
+    end = time.monotonic() + START_LIMIT
+    while observer.truth is None:
+        observer.spin(TICK, lambda: observer.truth is not None)
+        for group in processes:
+            group.check()
+        if time.monotonic() > end:
+            raise AutocarError(f"the simulator sent no exposure within {START_LIMIT:g} s")
 
 
 def _memory(processes: tuple[Any, ...]) -> dict[str, int]:
-    return {name: size for group in processes for name, size in group.resident_memory().items()}
+    from autocar_ros.ros.processes import memory_of
+
+    nodes = {name: size for group in processes for name, size in group.resident_memory().items()}
+    return nodes | {"autocar demo": memory_of(os.getpid())}
+
+
+def _processor_time(processes: tuple[Any, ...]) -> dict[str, float]:
+    from autocar_ros.ros.processes import processor_time_of
+
+    nodes = {name: time_s for group in processes for name, time_s in group.processor_time().items()}
+    return nodes | {"autocar demo": processor_time_of(os.getpid())}
 
 
 def _ask(observer: Any) -> dict[str, Any]:

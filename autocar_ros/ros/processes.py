@@ -130,6 +130,10 @@ class NodeProcesses:
         """Resident memory of every living node in bytes (proportional set size: shared pages counted once)."""
         return {name: memory_of(p.pid) for name, p in self._running.items() if p.poll() is None}
 
+    def processor_time(self) -> dict[str, float]:
+        """Processor time that every living node has used, in s."""
+        return {name: processor_time_of(p.pid) for name, p in self._running.items() if p.poll() is None}
+
     def stop(self, timeout: float = 10.0) -> dict[str, int]:
         """Interrupt all nodes, wait for them, kill what does not end; return their exit codes."""
         for process in self._running.values():
@@ -195,3 +199,13 @@ def memory_of(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def processor_time_of(pid: int) -> float:
+    """Processor time of all threads of a process in s; 0 when it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0
+    user, system = stat.rsplit(")", 1)[1].split()[11:13]  # proc(5): utime and stime, after the name in brackets
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -87,6 +87,7 @@ def test_pictures_and_report(session, tmp_path):
     assert all(path.stat().st_size > 500 for path, _ in pictures)
     summary = {
         **summarize(session), "start_s": {"launch_to_first_graph": 7.0}, "memory_mb": {"peak_of_all": 900.0},
+        "cores_used": {"all": 1.2},
         "settings": {}, "version": "1", "commit": None, "machine": {}, "created": "",
     }  # fmt: skip
     write_html(tmp_path / "report.html", "demo", _sections(summary, pictures))
