@@ -12,8 +12,8 @@ def draw_path(graph: VesselGraph, path: CatheterPath) -> Figure:
     """Graph in three projections with the path in black, its goal as a star."""
     figure = draw_graph(graph)
     for axes, (_, right, up, _) in zip(figure.axes, PANELS, strict=True):
-        x, y = path.position[:, right], path.position[:, up]
-        axes.plot(x, y, color="black", linewidth=1.5, zorder=5, label=f"path, {path.length:.0f} mm")
-        axes.plot(x[-1:], y[-1:], "*", color="black", markersize=13, zorder=6, label="goal")
+        across, along = path.position[:, right], path.position[:, up]
+        axes.plot(across, along, color="black", linewidth=1.5, zorder=5, label=f"path, {path.length:.0f} mm")
+        axes.plot(across[-1:], along[-1:], "*", color="black", markersize=12, zorder=6)
     figure.axes[0].legend(loc="upper right", frameon=False)
     return figure

@@ -19,3 +19,4 @@ def test_path_in_every_view():
         lines = {line.get_label(): line for line in axes.lines}
         assert "path, 20 mm" in lines
         assert lines["path, 20 mm"].get_zorder() > max(c.get_zorder() for c in axes.collections)
+        assert lines["path, 20 mm"].get_xydata().shape == (3, 2)
