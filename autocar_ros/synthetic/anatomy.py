@@ -1,12 +1,14 @@
 """Coronary trees drawn on a heart: courses, branching, diameters, stenoses.
 
-Lengths and diameters follow Dodge et al. 1992 (Circulation 86:232). At a bifurcation r^k is conserved with k drawn
-between 7/3 (Huo & Kassab 2012) and 3 (Murray 1926). Branches start on their parent's centreline.
+Lengths and diameters follow Dodge et al. 1992 (Circulation 86:232). Where a vessel ends in two, r^k is conserved with
+k drawn between 7/3 (Huo & Kassab 2012) and 3 (Murray 1926), up to the ripple of each. A side branch takes a share of
+its parent's r^k; the parent tapers evenly to its drawn distal size and does not step there. Branches start on their
+parent's centreline.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -55,7 +57,6 @@ class _Branch:
     radius: FloatArray  # (K,) mm
     parent: int = -1  # index into the list of branches
     start: int = 0  # index into the parent's points
-    children: list[tuple[int, float]] = field(default_factory=list)
 
 
 def draw_anatomy(rng: Generator, tree: str = "left", dominance: str = "random", stenoses: int = 0) -> Anatomy:
@@ -170,7 +171,6 @@ class _Grower:
         th = np.degrees(np.arctan2(np.hypot(local[0], local[1]), -local[2]))
         ph = np.degrees(np.arctan2(local[1], local[0]))
         first = max(float(main.radius[start]) * share ** (1 / self.exponent), MIN_RADIUS)
-        main.children.append((start, share))
         return self.grow(
             label,
             [th, th + theta[0], th + theta[1]],

@@ -36,6 +36,20 @@ def test_truth_keeps_its_nodes_and_moves_smoothly(tree, seed):
     assert np.median(speed.max(axis=0)) < 130
 
 
+def test_the_right_coronary_moves_fastest_and_the_anterior_slowest():
+    def peak(label: str, tree: str, seed: int) -> float:
+        """Mean over a branch of each node's fastest speed, mm/s."""
+        scene = Scene(SimulationConfig(seed=seed, tree=tree, **SMALL))
+        graph = scene.truth(0.0)
+        nodes = graph.branch == graph.branch_label.index(label)
+        path = np.stack([scene.truth(float(t)).position[nodes] for t in np.arange(0, 1, 0.01)])
+        return float((np.linalg.norm(np.diff(path, axis=0), axis=2) / 0.01).max(axis=0).mean())
+
+    for seed in range(3):
+        rca, lcx, lad = peak("RCA", "right", seed), peak("LCx", "left", seed), peak("LAD", "left", seed)
+        assert 109 > rca > lcx > lad > 22
+
+
 @pytest.mark.parametrize("tree", ["left", "right"])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_standard_views_show_the_tree(tree, seed):
