@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
+from autocar_ros import msg as ros
 from autocar_ros.config import ReconstructionConfig
-from autocar_ros.msg import FramePair, VesselGraph
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.ros.conversions import graph_to_msg, pair_from_msg, volume_cloud
 from autocar_ros.ros.lifecycle import StageNode, main
+from autocar_ros.types import CArmPose, FramePair
 
 
 class ReconstructionNode(StageNode):
@@ -28,22 +30,23 @@ class ReconstructionNode(StageNode):
         super().__init__("reconstruction", **kwargs)
 
     def prepare(self) -> None:
-        """Make outputs and the service."""
+        """Make outputs and the service, and compile what is compiled at the first call."""
+        reconstruct(upright_vessel(), self.parameters[ReconstructionConfig])
         self._points = self.output(PointCloud2, "reconstruction/points")
-        self._graphs = self.output(VesselGraph, "reconstruction/graph")
+        self._graphs = self.output(ros.VesselGraph, "reconstruction/graph")
         self._asked = False
         self._count = 0
         self.service(Trigger, "~/reconstruct", self._on_request)
 
     def begin(self) -> None:
         """Subscribe to pairs."""
-        self.input(FramePair, "frame_pair", self._on_pair, needed=True)
+        self.input(ros.FramePair, "frame_pair", self._on_pair, needed=True)
 
     def clear(self) -> None:
         """Forget an open request."""
         self._asked = False
 
-    def _on_pair(self, message: FramePair) -> None:
+    def _on_pair(self, message: ros.FramePair) -> None:
         if not (message.key_frame or self._asked):
             return
         self._asked = False
@@ -58,6 +61,14 @@ class ReconstructionNode(StageNode):
         self._asked = True
         response.success, response.message = True, "the next frame pair will be reconstructed"
         return response
+
+
+def upright_vessel() -> FramePair:
+    """Smallest pair that gives a graph: one straight vessel along the body, from the front and from the side."""
+    mask = np.zeros((64, 64), np.uint8)
+    mask[8:56, 31:34] = 255
+    front = CArmPose(0.0, 0.0, 1000.0, 700.0, (2.0, 2.0), *mask.shape)
+    return FramePair(0, 0, mask, mask, front, replace(front, primary_angle=np.pi / 2))
 
 
 if __name__ == "__main__":
