@@ -20,7 +20,7 @@ from autocar_ros.evaluation.report import Section, plus_minus, provenance, write
 from autocar_ros.evaluation.session import Session, summarize
 from autocar_ros.types import NANOSECONDS
 
-RATE = 7.5  # Hz; what two cores sustain (docs/performance.md)
+RATE = 5.0  # Hz; what two cores sustain with simulator and recorder on them (docs/performance.md)
 GRAPH_FIGURES = ("recall_2mm", "precision_2mm", "error_median_mm", "coverage", "epe_mm", "accuracy")
 
 
@@ -80,7 +80,7 @@ def _course(course: Course, session: Session) -> dict[str, Any]:
         "memory_mb": {
             "peak_of_all": sum(course.memory.values()) / 1e6,
             "by_process": {name: size / 1e6 for name, size in sorted(course.memory.items())},
-            "how": "resident, shared pages divided among their users (PSS), sampled twice a second",
+            "how": "resident, shared pages divided among their users (PSS), sampled every two seconds",
         },
         "cores_used": {
             "all": sum(course.cores.values()),

@@ -20,6 +20,7 @@ from autocar_ros.evaluation.graph_metrics import visible_part
 from autocar_ros.types import FloatArray, VesselGraph
 
 TICK = 0.5  # s
+WEIGH = 2.0  # s; to read the memory of all processes takes 60 ms of processor time
 START_LIMIT = 60.0  # s, for the first exposure
 ON_ITS_WAY = 1.5  # s after the last exposure, for the graphs that are still to come
 FIRST_GOAL = 0.4  # of the run: the tree is filled by then
@@ -82,12 +83,14 @@ def _watch(
 ) -> None:
     """Record from the first exposure on; meanwhile weigh the processes and ask for a path."""
     _wait_for_exposure(observer, processes)
-    first, asked, used = time.monotonic(), 0.0, _processor_time(processes)
+    first, asked, weighed, used = time.monotonic(), 0.0, 0.0, _processor_time(processes)
     while (elapsed := time.monotonic() - first) < seconds:
         observer.spin(TICK)
         for group in processes:
             group.check()
-        course.weigh(_memory(processes))
+        if elapsed > weighed + WEIGH:
+            weighed = elapsed
+            course.weigh(_memory(processes))
         if elapsed > max(FIRST_GOAL * seconds, asked + ASK_AGAIN) and course.path_request.get("error") != "NONE":
             asked = elapsed
             course.path_request = _ask(observer)
