@@ -32,7 +32,7 @@ class Course:
     """What only the running system knows."""
 
     launched_ns: int  # when the first node was started
-    active_ns: int = 0  # when all processing nodes were active
+    active_ns: int = 0  # when all nodes were active
     memory: dict[str, int] = field(default_factory=dict)  # bytes by process, when all together took most
     cores: dict[str, float] = field(default_factory=dict)  # by process, processor time per time while exposing
     path_request: dict[str, Any] = field(default_factory=dict)  # answer of the action ComputeCatheterPath
@@ -44,7 +44,7 @@ class Course:
 
 
 def run_live(bag: Path, logs: Path, seconds: float, simulation: Mapping[str, Any]) -> Course:
-    """Start the processing nodes, then the simulator with its parameters; record for `seconds` of exposures.
+    """Start simulator and processing nodes together; once all are active, record for `seconds` of exposures.
 
     Raises `AutocarError` with the end of its log when a node dies, or when no exposure comes.
     """
@@ -56,14 +56,15 @@ def run_live(bag: Path, logs: Path, seconds: float, simulation: Mapping[str, Any
     os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))  # not to meet other sessions
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     course = Course(time.time_ns())
-    with progress() as bar, NodeProcesses(processing_nodes(), logs) as nodes:
+    source = [NodeSpec("simulator", parameters=simulation)]
+    with progress() as bar, NodeProcesses(processing_nodes(), logs) as nodes, NodeProcesses(source, logs) as simulator:
         task = bar.add_task("Starting the nodes", total=round(seconds))
         nodes.wait_active()
+        simulator.wait_active()
         course.active_ns = time.time_ns()
         with Observer(bag) as observer:
-            bar.update(task, description="Starting the simulator")
-            with NodeProcesses([NodeSpec("simulator", parameters=simulation)], logs) as simulator:
-                _watch(observer, (nodes, simulator), course, seconds, bar, task)
+            _watch(observer, (nodes, simulator), course, seconds, bar, task)
+            simulator.stop()
             observer.spin(ON_ITS_WAY)
     return course
 

@@ -23,9 +23,9 @@ TIMED = ("plane_a/mask", "plane_b/mask", "frame_pair", "reconstruction/graph", "
 SETTLE = 1.0  # s at the end of a session: what was exposed then may still have been on its way
 HOW_COUNTED = (
     "exposed: every recorded exposure of both planes at one time, but for those of the last second, whose graphs may "
-    "still be on their way; offered: those from the first graph's exposure on, since before it contrast flows in and "
-    "the first reconstruction is made; published: offered ones whose stamp a vessel_graph with nodes bears, whatever "
-    "its status"
+    "still be on their way; offered: those from the first graph's exposure on, since before it the first "
+    "reconstruction is made (the demo records as soon as all nodes are active, and tells the time from launch to first "
+    "graph); published: offered ones whose stamp a vessel_graph with nodes bears, whatever its status"
 )
 
 
