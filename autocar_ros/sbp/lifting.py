@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
@@ -26,6 +27,8 @@ DEPTH_STEP = 0.5  # mm between the depths that are tried
 POINT_STEP = 2  # every so many px of centreline a point is lifted
 FREE_SLOPE = 1.3  # mm of depth per mm across the view that cost nothing: vessels do run towards the detector
 RADIUS_CAP = 1.5  # mm; a larger difference of radii costs no more: one vessel may lie over another
+HALF_SURE = 3.0  # mm, see `confidence`
+UNSURE = 1.0  # mm; a claim that is not confirmed counts as if it were so far away
 MUTUAL_CAP = 6.0  # mm; liftings further apart than this do not mean the same vessel
 
 
@@ -36,6 +39,21 @@ class Lifted(NamedTuple):
     pixels: FloatArray  # (N, 2) px, where they lie in the view they were lifted from
     radius: FloatArray  # (N,) mm, by that view
     edges: IntArray  # (E, 2) neighbours in that view, without the jumps in depth
+    matched: NDArray[np.bool_]  # (N,) the other view shows a vessel there
+
+    def distance_to(self, other: Lifted) -> FloatArray:
+        """Distance (N,) mm from every point to the nearest of another lifting."""
+        return np.asarray(KDTree(other.points).query(self.points)[0])
+
+
+class Claim(NamedTuple):
+    """Where the other view's lifting puts every point of its centreline, and how sure that is."""
+
+    points: FloatArray  # (M, 3) mm, or (0, 3) when there is no lifting yet
+    sure: FloatArray  # (M,) 0..1
+
+
+NO_CLAIM = Claim(np.zeros((0, 3)), np.zeros(0))
 
 
 def lift_both(
@@ -43,16 +61,30 @@ def lift_both(
 ) -> tuple[Lifted, Lifted]:
     """Lift both centrelines, each with the help of the other view.
 
-    The first round looks at one point of the other view alone, which may have been meant by another vessel that lies
-    over it. So every further round also asks where the other lifting put that point: a match should be mutual.
+    The first round looks at one point of the other view alone, which may belong to another vessel. Every further round
+    also asks where the other lifting put that point: what both say is right, what was said of another place is taken,
+    and what is not confirmed is free for a better match. The views take turns: updated together they may swap two
+    vessels back and forth for ever.
     """
     lifted_a, lifted_b = lift(line_a, a, line_b, b, config), lift(line_b, b, line_a, a, config)
     for _ in range(config.mutual_rounds):
-        lifted_a, lifted_b = (
-            lift(line_a, a, line_b, b, config, lifted_b),
-            lift(line_b, b, line_a, a, config, lifted_a),
-        )
+        lifted_a = lift(line_a, a, line_b, b, config, _claim(line_b, lifted_b, lifted_a))
+        lifted_b = lift(line_b, b, line_a, a, config, _claim(line_a, lifted_a, lifted_b))
     return lifted_a, lifted_b
+
+
+def confidence(disagreement: FloatArray) -> FloatArray:
+    """Chance 0..1 that a lifted point is right, by the distance in mm of both liftings.
+
+    Fitted by eye to the share of points within 2 mm of the truth on 16 synthetic trees with perfect masks: .98 below
+    0.6 mm, .89 at 0.8, .83 at 1.2, .73 at 2, .57 at 3.2, .40 at 6.
+    """
+    return np.asarray(1.0 / (1.0 + (disagreement / HALF_SURE) ** 2))
+
+
+def _claim(line: Centreline, lifted: Lifted, other: Lifted) -> Claim:
+    nearest = np.asarray(KDTree(lifted.pixels).query(line.points)[1])
+    return Claim(lifted.points[nearest], confidence(lifted.distance_to(other))[nearest])
 
 
 def lift(
@@ -61,32 +93,27 @@ def lift(
     line_b: Centreline,
     b: Camera,
     config: ReconstructionConfig,
-    lifted_b: Lifted | None = None,
+    claim_b: Claim = NO_CLAIM,
 ) -> Lifted:
-    """Lift the centreline of view A with the help of view B, and of where B's own lifting lies if there is one."""
+    """Lift the centreline of view A with the help of view B, and of what B's own lifting claims if there is one."""
     index, edges = _every(line_a, POINT_STEP)
     pixels, radius = line_a.points[index], line_a.radius[index]
     center = float(a.project(np.zeros((1, 3)))[1][0])
     depth = np.arange(center - config.box_size / 2, center + config.box_size / 2 + DEPTH_STEP / 2, DEPTH_STEP)
     size_a, size_b = float(a.mm_per_pixel(1.0)), float(b.mm_per_pixel(1.0))
-    there = _lifted_everywhere(line_b, lifted_b)
     cost = matching_cost(
         a.source, a.rays(pixels), radius * size_a, depth, b.projection, size_b, line_b.nearest, line_b.points,
-        line_b.radius, there, config.unmatched_cost, config.radius_weight, config.mutual_weight,
+        line_b.radius, *claim_b, config.unmatched_cost, (config.radius_weight, config.mutual_weight),
     )  # fmt: skip
     order, parent = tree.rooted(len(index), edges)
     across = np.where(parent >= 0, np.linalg.norm(pixels - pixels[parent], axis=1), 0.0) * size_a * center
     free = np.maximum(np.rint(FREE_SLOPE * across / DEPTH_STEP), 1).astype(np.int64)
     label = best_labels(cost, order, parent, free, config.jump_weight * DEPTH_STEP, config.largest_jump_cost)
     near = np.abs(label[edges[:, 0]] - label[edges[:, 1]]) * DEPTH_STEP < config.neighbour_distance
-    return Lifted(a.back_project(pixels, depth[label]), pixels, radius * size_a * depth[label], edges[near])
-
-
-def _lifted_everywhere(line: Centreline, lifted: Lifted | None) -> FloatArray:
-    """Place (N, 3) mm of every point of a centreline by its lifting; (0, 3) when there is none yet."""
-    if lifted is None:
-        return np.zeros((0, 3))
-    return lifted.points[np.asarray(KDTree(lifted.pixels).query(line.points)[1])]
+    points = a.back_project(pixels, depth[label])
+    pixels_b, depth_b = b.project(points)
+    matched = b.contains(pixels_b) & (line_b.query(pixels_b)[0] * size_b * depth_b < config.unmatched_cost)
+    return Lifted(points, pixels, radius * size_a * depth[label], edges[near], matched)
 
 
 def _every(line: Centreline, step: int) -> tuple[IntArray, IntArray]:
@@ -103,7 +130,7 @@ def _every(line: Centreline, step: int) -> tuple[IntArray, IntArray]:
 
 @njit(cache=True, fastmath=True)
 def matching_cost(  # type: ignore[no-untyped-def]
-    source, rays, radius, depth, projection, size, nearest, points_b, radius_b, there, unmatched, radius_weight, mutual
+    source, rays, radius, depth, projection, size, nearest, points_b, radius_b, there, sure, unmatched, weights
 ):
     """Cost (N, D) mm of every depth of every ray, by what the other view shows there.
 
@@ -114,9 +141,9 @@ def matching_cost(  # type: ignore[no-untyped-def]
     depth : (D,) mm
     projection : (3, 4), size : mm per px and mm of depth, of the other view
     nearest : (rows, columns), points_b : (M, 2) px, radius_b : (M,) px, its centreline (`Centreline`)
-    there : (M, 3) mm, where the other lifting puts its points, or (0, 3)
+    there : (M, 3) mm, sure : (M,), what the other lifting claims (`Claim`)
     unmatched : mm, largest cost of distance; also paid outside the image
-    radius_weight, mutual : weights of the difference of radii and of the distance from `there`
+    weights : of the difference of radii, and of the distance from `there`
     """
     rows, columns = nearest.shape
     cost = np.empty((len(rays), len(depth)))
@@ -136,13 +163,13 @@ def matching_cost(  # type: ignore[no-untyped-def]
                 difference = min(abs(radius[i] * depth[k] - radius_b[j] * mm), RADIUS_CAP)
                 if len(there) > 0 and distance < unmatched:
                     gap = math.sqrt((x - there[j, 0]) ** 2 + (y - there[j, 1]) ** 2 + (z - there[j, 2]) ** 2)
-                    apart = min(gap, MUTUAL_CAP)
-            cost[i, k] = distance + radius_weight * difference + mutual * apart
+                    apart = sure[j] * min(gap, MUTUAL_CAP) + (1.0 - sure[j]) * UNSURE
+            cost[i, k] = distance + weights[0] * difference + weights[1] * apart
     return cost
 
 
 def matching_cost_numpy(  # type: ignore[no-untyped-def]
-    source, rays, radius, depth, projection, size, nearest, points_b, radius_b, there, unmatched, radius_weight, mutual
+    source, rays, radius, depth, projection, size, nearest, points_b, radius_b, there, sure, unmatched, weights
 ):
     """Twin of `matching_cost` in numpy."""
     world = source + depth[None, :, None] * rays[:, None, :]
@@ -156,11 +183,14 @@ def matching_cost_numpy(  # type: ignore[no-untyped-def]
     distance = np.linalg.norm(pixels - points_b[j], axis=-1) * size * w
     matched = inside & (distance < unmatched)
     difference = np.minimum(np.abs(radius[:, None] * depth - radius_b[j] * size * w), RADIUS_CAP)
-    gap = np.linalg.norm(world - there[j], axis=-1) if len(there) else np.full(w.shape, MUTUAL_CAP)
+    apart = np.full(w.shape, MUTUAL_CAP)
+    if len(there):
+        gap = np.minimum(np.linalg.norm(world - there[j], axis=-1), MUTUAL_CAP)
+        apart = sure[j] * gap + (1.0 - sure[j]) * UNSURE
     return (
         np.where(matched, distance, unmatched)
-        + radius_weight * np.where(inside, difference, RADIUS_CAP)
-        + mutual * np.where(matched, np.minimum(gap, MUTUAL_CAP), MUTUAL_CAP)
+        + weights[0] * np.where(inside, difference, RADIUS_CAP)
+        + weights[1] * np.where(matched, apart, MUTUAL_CAP)
     )
 
 

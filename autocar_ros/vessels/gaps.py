@@ -82,8 +82,10 @@ def _path_graph(points: FloatArray, volume: SparseVolume) -> sparse.csr_array:
         columns.append(other[here] + len(points))
         weight.append(np.linalg.norm(volume.points[other[here]] - points[here], axis=1) * cost[other[here]] + 1e-6)
     size = len(points) + len(at)
-    values = (np.concatenate(weight), (np.concatenate(rows), np.concatenate(columns)))
-    return sparse.coo_array(values, shape=(size, size)).tocsr()
+    row, column, value = np.concatenate(rows), np.concatenate(columns), np.concatenate(weight)
+    # both directions: an undirected search would transpose the matrix in every call
+    both = (np.concatenate([value, value]), (np.concatenate([row, column]), np.concatenate([column, row])))
+    return sparse.coo_array(both, shape=(size, size)).tocsr()
 
 
 def _links(matrix: sparse.csr_array, label: IntArray, parts: int, largest: float) -> list[_Link]:
@@ -91,7 +93,7 @@ def _links(matrix: sparse.csr_array, label: IntArray, parts: int, largest: float
     found = []
     for part in range(parts - 1):
         cost, before, _ = csgraph.dijkstra(
-            matrix, directed=False, indices=np.flatnonzero(label == part), min_only=True, limit=largest,
+            matrix, indices=np.flatnonzero(label == part), min_only=True, limit=largest,
             return_predecessors=True,
         )  # fmt: skip
         for other in range(part + 1, parts):

@@ -128,18 +128,10 @@ def _roots(points: FloatArray, radius: FloatArray, edges: IntArray) -> IntArray:
     label, deg = tree.components(len(points), edges), tree.degree(len(points), edges)
     length = np.bincount(label[edges[:, 0]], _length(points, edges))
     ends = np.flatnonzero(deg == 1)
-    width = np.array([_width_behind(int(end), points, radius, edges) for end in ends])
+    distance = tree.path_length(points, edges, ends, ROOT_LENGTH)
+    width = np.array([np.mean(radius[np.isfinite(along)]) for along in distance])
     best = [ends[label[ends] == part][np.argmax(width[label[ends] == part])] for part in np.argsort(-length)]
     return np.array(best, np.int64)
-
-
-def _width_behind(end: int, points: FloatArray, radius: FloatArray, edges: IntArray) -> float:
-    order, parent = tree.rooted(len(points), edges, np.array([end]))
-    distance = np.zeros(len(points))
-    part = order[: int(np.sum(tree.components(len(points), edges) == tree.components(len(points), edges)[end]))]
-    for node in part[1:]:
-        distance[node] = distance[parent[node]] + np.linalg.norm(points[node] - points[parent[node]])
-    return float(np.mean(radius[part[distance[part] <= ROOT_LENGTH]]))
 
 
 def _cut_into_branches(points: FloatArray, edges: IntArray, roots: IntArray) -> Skeleton:

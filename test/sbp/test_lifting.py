@@ -1,0 +1,127 @@
+"""Lifting finds depths that are known, and its numba kernels equal their numpy twins."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sbp.tubes import c_arm, curve, fork, fork_pair, pair_of
+from scipy.spatial import KDTree
+
+from autocar_ros.config import ReconstructionConfig
+from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.sbp.fusion import fuse
+from autocar_ros.sbp.lifting import (
+    best_labels,
+    best_labels_numpy,
+    confidence,
+    lift,
+    lift_both,
+    matching_cost,
+    matching_cost_numpy,
+)
+from autocar_ros.vessels import tree
+from autocar_ros.vessels.skeleton import extract_centreline
+
+CONFIG = ReconstructionConfig()
+
+
+def views(pair):
+    return (
+        extract_centreline(pair.mask_a), camera_from_pose(pair.pose_a),
+        extract_centreline(pair.mask_b), camera_from_pose(pair.pose_b),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("angles", [((-30, 20), (40, -10)), ((0, 0), (90, 0)), ((10, 30), (-20, -25))])
+def test_fork_is_lifted_to_its_place(angles):
+    points, _ = fork()
+    both = lift_both(*views(fork_pair(*angles)), CONFIG)
+    for lifted in both:
+        distance, _ = KDTree(points).query(lifted.points)
+        assert np.median(distance) < 0.5
+        assert np.quantile(distance, 0.95) < 1.5
+    # one view alone may see two vessels as one
+    together = KDTree(np.concatenate([lifted.points for lifted in both]))
+    assert np.quantile(together.query(points)[0], 0.95) < 1.5
+
+
+def test_lifted_points_lie_on_their_rays():
+    line_a, a, line_b, b = views(fork_pair())
+    lifted = lift(line_a, a, line_b, b, CONFIG)
+    np.testing.assert_allclose(a.project(lifted.points)[0], lifted.pixels, atol=1e-9)
+
+
+def test_radius_tells_parallel_vessels_apart():
+    """Two vessels on the same epipolar lines: only their radii say which is which."""
+    thick, thin = curve((-20, -20, 15), (20, -20, 15)), curve((-20, 20, -15), (20, 20, -15))
+    points, radius = np.concatenate([thick, thin]), np.repeat([2.5, 1.0], len(thick))
+    lifted_a, _ = lift_both(*views(pair_of(points, radius, c_arm(0, 25), c_arm(0, -25))), CONFIG)
+    assert np.quantile(KDTree(points).query(lifted_a.points)[0], 0.95) < 1.5
+
+
+def test_what_the_other_view_lacks_is_not_confirmed():
+    points, radius = fork()
+    full, cut = fork_pair(), pair_of(points[:240], radius[:240], c_arm(-30, 20), c_arm(40, -10))
+    line_a, a, _, b = views(full)
+    lifted_a, lifted_b = lift_both(line_a, a, extract_centreline(cut.mask_b), b, CONFIG)
+    truth = KDTree(points).query(lifted_a.points)[1]
+    sure = confidence(lifted_a.distance_to(lifted_b))
+    assert np.median(sure[truth < 200]) > 0.9
+    assert np.median(sure[truth > 280]) < 0.5
+
+
+def test_fusion_takes_the_mean_of_what_agrees():
+    lifted = lift_both(*views(fork_pair()), CONFIG)
+    cloud = fuse(*lifted, CONFIG)
+    assert len(cloud.points) == len(cloud.radius) == len(cloud.confidence) == len(cloud.disagreement)
+    assert np.median(cloud.confidence) > 0.95
+    assert np.median(KDTree(fork()[0]).query(cloud.points)[0]) < 0.4
+
+
+def test_lifting_is_deterministic():
+    first, second = (lift_both(*views(fork_pair()), CONFIG) for _ in range(2))
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a.points, b.points)
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_matching_cost_equals_its_twin(rng, claimed):
+    line_a, a, line_b, b = views(fork_pair())
+    pixels = np.concatenate([line_a.points[::20], rng.uniform(0, 511, (20, 2))])
+    there = rng.normal(0, 20, (len(line_b) if claimed else 0, 3))
+    arguments = (
+        a.source, a.rays(pixels), rng.uniform(0.001, 0.003, len(pixels)), np.arange(690.0, 910.0, 3.1), b.projection,
+        float(b.mm_per_pixel(1.0)), line_b.nearest, line_b.points, line_b.radius, there, rng.uniform(0, 1, len(there)),
+        2.5, (1.0, 0.3),
+    )  # fmt: skip
+    np.testing.assert_allclose(matching_cost(*arguments), matching_cost_numpy(*arguments), atol=1e-9)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 25), st.integers(1, 12), st.floats(0.05, 2.0), st.floats(0.0, 6.0), st.integers(0, 10_000))
+def test_best_labels_equal_their_twin(nodes, labels, slope, largest, seed):
+    rng = np.random.default_rng(seed)
+    parents = np.array([rng.integers(0, k) for k in range(1, nodes)], np.int64)
+    edges = np.stack([parents, np.arange(1, nodes)], 1).reshape(-1, 2)
+    order, parent = tree.rooted(nodes, edges)
+    cost, free = rng.uniform(0, 3, (nodes, labels)), rng.integers(0, 3, nodes)
+    found = best_labels(cost, order, parent, free, slope, largest)
+    twin = best_labels_numpy(cost, order, parent, free, slope, largest)
+    np.testing.assert_allclose(energy(found, cost, parent, free, slope, largest),
+                               energy(twin, cost, parent, free, slope, largest))  # fmt: skip
+
+
+def test_best_labels_are_optimal(rng):
+    """Against all 4^5 labellings of a small tree."""
+    parent, order = np.array([-1, 0, 0, 1, 1]), np.arange(5)
+    cost, free = rng.uniform(0, 2, (5, 4)), np.array([0, 0, 1, 0, 0])
+    found = energy(best_labels(cost, order, parent, free, 0.5, 0.9), cost, parent, free, 0.5, 0.9)
+    every = np.stack(np.meshgrid(*[range(4)] * 5, indexing="ij"), -1).reshape(-1, 5)
+    assert found == pytest.approx(min(energy(label, cost, parent, free, 0.5, 0.9) for label in every))
+
+
+def energy(label, cost, parent, free, slope, largest):
+    child = np.flatnonzero(parent >= 0)
+    jump = np.abs(label[child] - label[parent[child]])
+    jumps = np.minimum(slope * np.maximum(jump - free[child], 0), largest)
+    return cost[np.arange(len(label)), label].sum() + jumps.sum()

@@ -1,0 +1,88 @@
+"""Helpers on trees, on graphs small enough to draw."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autocar_ros.vessels import tree
+
+#     0 - 1 - 2 - 3 - 4        a line, with a twig 5 at 2
+LINE = np.array([[0, 1], [1, 2], [2, 3], [3, 4], [2, 5]])
+POINTS = np.array([[0.0, 0], [2, 0], [4, 0], [6, 0], [8, 0], [4, 1]])
+
+
+def test_spanning_forest_leaves_the_heaviest_edge_of_a_cycle():
+    edges = np.array([[0, 1], [1, 2], [2, 0], [3, 4]])
+    kept = tree.spanning_forest(5, edges, np.array([1.0, 2.0, 3.0, 1.0]))
+    assert {tuple(sorted(e)) for e in kept.tolist()} == {(0, 1), (1, 2), (3, 4)}
+
+
+def test_spanning_forest_takes_the_lighter_of_parallel_edges():
+    kept = tree.spanning_forest(3, np.array([[0, 1], [1, 0], [1, 2], [2, 0]]), np.array([9.0, 1.0, 2.0, 3.0]))
+    assert {tuple(sorted(e)) for e in kept.tolist()} == {(0, 1), (1, 2)}
+
+
+def test_chains_run_between_leaves_and_bifurcations():
+    found = {tuple(c) if c[0] < c[-1] else tuple(c[::-1]) for c in tree.chains(6, LINE)}
+    assert found == {(0, 1, 2), (2, 3, 4), (2, 5)}
+
+
+def test_rooted_orders_parents_first():
+    order, parent = tree.rooted(6, LINE, np.array([4]))
+    assert order[0] == 4
+    assert parent.tolist() == [1, 2, 3, 4, -1, 2]
+    place = np.argsort(order)
+    assert all(place[parent[k]] < place[k] for k in range(6) if parent[k] >= 0)
+
+
+def test_prune_spurs_drops_the_twig_only():
+    keep = tree.prune_spurs(POINTS, LINE, np.full(6, 1.5))
+    assert keep.tolist() == [True] * 5 + [False]
+    assert tree.prune_spurs(POINTS, LINE, np.full(6, 0.5)).all()
+    assert tree.keep_nodes(6, LINE, keep).tolist() == [[0, 1], [1, 2], [2, 3], [3, 4]]
+
+
+def test_of_two_short_twigs_at_a_bifurcation_the_longer_stays():
+    """With both gone the vessel would lose its end."""
+    points = np.array([[0.0, 0], [10, 0], [11, 0.5], [11.2, -0.5]])
+    keep = tree.prune_spurs(points, np.array([[0, 1], [1, 2], [1, 3]]), np.full(4, 3.0))
+    assert keep.tolist() == [True, True, False, True]
+
+
+def test_smooth_path_keeps_ends_and_straight_lines(rng):
+    line = np.linspace([0, 0, 0], [9, 3, 1], 30)
+    np.testing.assert_allclose(tree.smooth_path(line, 3.0), line, atol=1e-9)
+    noisy = line + rng.normal(0, 0.5, line.shape)
+    smooth = tree.smooth_path(noisy, 3.0)
+    np.testing.assert_allclose(smooth[[0, -1]], noisy[[0, -1]], atol=1e-9)
+    assert np.abs(np.diff(smooth, 2, axis=0)).mean() < 0.1 * np.abs(np.diff(noisy, 2, axis=0)).mean()
+
+
+@given(st.integers(2, 40), st.integers(0, 1000))
+def test_every_edge_is_in_one_chain(count, seed):
+    rng = np.random.default_rng(seed)
+    edges = np.array([[rng.integers(0, k), k] for k in range(1, count)])
+    chains = [chain.tolist() for chain in tree.chains(count, edges)]
+    steps = [tuple(sorted(pair)) for chain in chains for pair in pairwise(chain)]
+    assert sorted(steps) == sorted(tuple(sorted(e)) for e in edges.tolist())
+
+
+def test_an_empty_graph_is_no_problem():
+    none = np.zeros((0, 2), np.int64)
+    assert len(tree.spanning_forest(0, none, np.zeros(0))) == 0
+    assert tree.chains(3, none) == []
+    assert tree.rooted(3, none).order.tolist() == [0, 1, 2]
+    assert tree.components(2, none).tolist() == [0, 1]
+
+
+def test_chain_length_is_the_sum_of_steps():
+    assert tree.chain_length(POINTS, np.array([0, 1, 2, 5])) == pytest.approx(5.0)
+
+
+def test_path_length_within_a_limit():
+    length = tree.path_length(POINTS, LINE, np.array([0, 5]), 5.5)
+    assert length[0] == pytest.approx([0, 2, 4, np.inf, np.inf, 5])
+    assert length[1] == pytest.approx([5, 3, 1, 3, 5, 0])
