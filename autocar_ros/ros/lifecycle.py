@@ -19,7 +19,7 @@ from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallba
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from autocar_ros.errors import AutocarError, ConfigError
@@ -49,6 +49,7 @@ class StageNode(LifecycleNode):
         self.declare_parameter("autostart", True)
         self.parameters = Parameters(self, self.configs, self._on_parameters)
         self.diagnostics = Diagnostics(self)
+        self._active = False
         self._inputs: list[Any] = []
         self._clocks: list[Any] = []
         self._outputs: list[Any] = []
@@ -161,8 +162,9 @@ class StageNode(LifecycleNode):
         """Clear every buffer, because time has jumped back or the user asks."""
         self.get_logger().warning(f"starting over: {why}")
         self._newest.clear()
-        with self.guard():
-            self.clear()
+        if self._active:  # otherwise there is nothing to forget
+            with self.guard():
+                self.clear()
 
     # --- what happens inside
 
@@ -188,12 +190,12 @@ class StageNode(LifecycleNode):
         self.start_over(f"the clock jumped back by {-jump.delta.nanoseconds / NANOSECONDS:.3f} s")
 
     def _on_incompatible(self, topic: str, event: Any) -> None:
-        policy = event.last_policy_kind
-        name = getattr(policy, "name", str(policy)).lower()
+        policy = QoSPolicyKind(int(event.last_policy_kind)).name.lower()
         self.diagnostics.trouble(
             f"qos {topic}",
-            f"a partner on {topic} has an incompatible QoS ({name}) and gets or gives nothing: "
+            f"a partner on {topic} has an incompatible QoS ({policy}) and gets or gives nothing: "
             f"change its profile or this node's qos_overrides.{self.resolve_topic_name(topic)}",
+            error=False,
         )
 
     def _on_parameters(self) -> None:
@@ -216,9 +218,10 @@ class StageNode(LifecycleNode):
         """Open outputs, then inputs."""
         result = super().on_activate(state)
         if not self._attempt("activate", self.begin):
-            self._close_inputs(forget=False)
+            self._close_inputs()
             super().on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
+        self._active = True
         self.get_logger().info("active")
         return result
 
@@ -235,7 +238,7 @@ class StageNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything, from any state."""
-        self._close_inputs(forget=state.label == "active")
+        self._close_inputs()
         result = super().on_shutdown(state)
         self._free()
         return result
@@ -258,10 +261,11 @@ class StageNode(LifecycleNode):
         self.diagnostics.trouble(what, None)
         return True
 
-    def _close_inputs(self, forget: bool = True) -> None:
-        if forget:
+    def _close_inputs(self) -> None:
+        if self._active:
             with self.guard():
                 self.clear()
+        self._active = False
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         for timer in self._clocks:
@@ -305,6 +309,10 @@ def main(node_class: type[StageNode], args: list[str] | None = None) -> int:
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # asked to stop
+    except Exception:
+        if rclpy.ok():
+            raise
+        # asked to stop inside a callback, which then could not publish
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -62,6 +62,7 @@ class Echo(StageNode):
 
     def clear(self):
         self.cleared += 1
+        self.fail("clear")
 
     def release(self):
         self.freed += 1
@@ -171,6 +172,15 @@ def test_a_clock_that_jumps_back_clears(bench):
     assert node.cleared == 0
     clock.publish(Clock(clock=to_time(5 * SECOND)))
     bench.wait(lambda: node.cleared == 1, "not cleared")
+
+
+def test_a_clock_that_jumps_back_does_no_harm_before_configuration(bench):
+    node = bench.start(failing(AttributeError("not prepared"), "clear"), autostart=False, use_sim_time=True)
+    clock = bench.sender(Clock, "/clock")
+    for seconds in (100, 5):
+        clock.publish(Clock(clock=to_time(seconds * SECOND)))
+        bench.wait(lambda s=seconds: node.get_clock().now().nanoseconds == s * SECOND, "no time")
+    assert not node.diagnostics.dropped
 
 
 def image(seconds):
