@@ -24,7 +24,6 @@ from autocar_ros.vessels import tree
 from autocar_ros.vessels.skeleton import Centreline
 
 DEPTH_STEP = 0.5  # mm between the depths that are tried
-POINT_STEP = 2  # every so many px of centreline a point is lifted
 FREE_SLOPE = 1.3  # mm of depth per mm across the view that cost nothing: vessels do run towards the detector
 RADIUS_CAP = 1.5  # mm; a larger difference of radii costs no more: one vessel may lie over another
 HALF_SURE = 3.0  # mm, see `confidence`
@@ -96,7 +95,7 @@ def lift(
     claim_b: Claim = NO_CLAIM,
 ) -> Lifted:
     """Lift the centreline of view A with the help of view B, and of what B's own lifting claims if there is one."""
-    index, edges = _every(line_a, POINT_STEP)
+    index, edges = line_a.thinned
     pixels, radius = line_a.points[index], line_a.radius[index]
     center = float(a.project(np.zeros((1, 3)))[1][0])
     depth = np.arange(center - config.box_size / 2, center + config.box_size / 2 + DEPTH_STEP / 2, DEPTH_STEP)
@@ -114,18 +113,6 @@ def lift(
     pixels_b, depth_b = b.project(points)
     matched = b.contains(pixels_b) & (line_b.query(pixels_b)[0] * size_b * depth_b < config.unmatched_cost)
     return Lifted(points, pixels, radius * size_a * depth[label], edges[near], matched)
-
-
-def _every(line: Centreline, step: int) -> tuple[IntArray, IntArray]:
-    """Thin a centreline out: index (M,) of about every `step`-th point with all ends, and their edges (F, 2)."""
-    pairs, kept = [], []
-    for chain in tree.chains(len(line), line.edges):
-        count = max(round((len(chain) - 1) / step), 1)
-        part = chain[np.rint(np.linspace(0, len(chain) - 1, count + 1)).astype(np.int64)]
-        kept.append(part)
-        pairs.append(np.stack([part[:-1], part[1:]], 1))
-    index = np.unique(np.concatenate(kept))
-    return index, np.searchsorted(index, np.concatenate(pairs))
 
 
 @njit(cache=True, fastmath=True)

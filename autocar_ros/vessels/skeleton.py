@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ MASK_THRESHOLD = 128  # of vessel probability 0..255 (FramePair.msg)
 SMOOTHING = 2.0  # px along the centreline: takes the staircase of the pixels away, keeps bends of a vessel's width
 SHORTEST = 12.0  # px; a component of the skeleton shorter than this is noise
 SMALLEST_HOLE = 25  # px of area; a smaller hole in a mask is noise and would make the centreline run around it
+THINNING = 2  # px between the points that stand for a centreline where every pixel would be too many
 TWIG = 1.5  # a twig shorter than this many radii plus TWIG_BASE px is an artefact of thinning
 TWIG_BASE = 3.0
 
@@ -32,6 +34,18 @@ class Centreline:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @cached_property
+    def thinned(self) -> tuple[IntArray, IntArray]:
+        """Index (M,) of about every `THINNING`-th point with all ends, and the edges (F, 2) between them."""
+        pairs, kept = [], []
+        for chain in tree.chains(len(self), self.edges):
+            count = max(round((len(chain) - 1) / THINNING), 1)
+            part = chain[np.rint(np.linspace(0, len(chain) - 1, count + 1)).astype(np.int64)]
+            kept.append(part)
+            pairs.append(np.stack([part[:-1], part[1:]], 1))
+        index = np.unique(np.concatenate(kept))
+        return index, np.searchsorted(index, np.concatenate(pairs))
 
     def query(self, pixels: FloatArray) -> tuple[FloatArray, IntArray]:
         """Distance (...,) px and index of the nearest point of pixels (..., 2), also outside the image."""
@@ -80,7 +94,8 @@ def extract_centreline(mask: Mask) -> Centreline:
 
 def distance_outside(mask: Mask) -> FloatArray:
     """(rows, columns) px from every pixel to the vessel; 0 inside."""
-    return np.asarray(cv2.distanceTransform(1 - binary(mask), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), float)
+    background = (mask < MASK_THRESHOLD).astype(np.uint8)
+    return np.asarray(cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), float)
 
 
 def _pixel_tree(pixels: IntArray, shape: tuple[int, ...]) -> IntArray:

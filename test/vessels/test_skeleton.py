@@ -89,3 +89,11 @@ def test_masks_without_vessels_say_so(mask, why):
 def test_probability_is_cut_at_one_half():
     mask = np.array([[0, 127, 128, 255]], np.uint8).repeat(40, 0)
     assert binary(mask)[0].tolist() == [0, 0, 1, 1]
+
+
+def test_thinned_centreline_has_the_same_ends_and_shape():
+    line = extract_centreline(np.maximum(band(20, 4), band(110, 4)))
+    index, edges = line.thinned
+    assert len(index) == pytest.approx(len(line) / 2, rel=0.15)
+    ends = {int(k) for k in np.flatnonzero(tree.degree(len(line), line.edges) != 2)}
+    assert {int(index[k]) for k in np.flatnonzero(tree.degree(len(index), edges) != 2)} == ends
