@@ -18,7 +18,6 @@ from autocar_ros.vessels import tree
 from autocar_ros.vessels.gaps import close_gaps
 
 SMOOTHING = 1.5  # mm along the vessel
-ROOT_LENGTH = 10.0  # mm of vessel behind an end whose mean radius decides whether it is the ostium
 NOTHING_IN_COMMON = (
     "the views have no vessel in common: check that both show the same artery at the same heart phase, and the poses "
     "(angles, table position, pixel spacing)"
@@ -120,18 +119,21 @@ def _along(values: FloatArray, spacing: float) -> FloatArray:
 
 
 def _roots(points: FloatArray, radius: FloatArray, edges: IntArray) -> IntArray:
-    """Ostium of every part, the longest part first: the end whose first `ROOT_LENGTH` mm are widest.
+    """Ostium of every part, the longest part first: the end away from which the vessels taper most steadily.
 
-    Coronary arteries taper, so of all ends the ostium is the widest; a mean over some length keeps a blob at the tip
-    of a vessel (contrast in a closed end, catheter tip) from deciding.
+    That is where the correlation of radius and distance over all nodes of the part is most negative. The width at the
+    ends themselves tells less: a vessel lying over another, a blob of contrast or a catheter in the ostium mislead it.
     """
-    label, deg = tree.components(len(points), edges), tree.degree(len(points), edges)
+    label, ends = tree.components(len(points), edges), np.flatnonzero(tree.degree(len(points), edges) == 1)
     length = np.bincount(label[edges[:, 0]], _length(points, edges))
-    ends = np.flatnonzero(deg == 1)
-    distance = tree.path_length(points, edges, ends, ROOT_LENGTH)
-    width = np.array([np.mean(radius[np.isfinite(along)]) for along in distance])
-    best = [ends[label[ends] == part][np.argmax(width[label[ends] == part])] for part in np.argsort(-length)]
-    return np.array(best, np.int64)
+    roots = []
+    for part in np.argsort(-length):
+        nodes, tips = np.flatnonzero(label == part), ends[label[ends] == part]
+        distance = tree.path_length(points, edges, tips)[:, nodes]
+        distance = distance - distance.mean(1, keepdims=True)
+        taper = -(distance @ (radius[nodes] - radius[nodes].mean())) / np.linalg.norm(distance, axis=1)
+        roots.append(tips[np.argmax(taper)])
+    return np.array(roots, np.int64)
 
 
 def _cut_into_branches(points: FloatArray, edges: IntArray, roots: IntArray) -> Skeleton:

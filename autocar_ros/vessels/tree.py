@@ -81,11 +81,11 @@ def chain_length(points: FloatArray, chain: IntArray) -> float:
     return float(np.linalg.norm(np.diff(points[chain], axis=0), axis=1).sum())
 
 
-def path_length(points: FloatArray, edges: IntArray, starts: IntArray, limit: float) -> FloatArray:
-    """Length (S, N) of the path from every start to every node of (N, D) points; infinite beyond `limit`."""
+def path_length(points: FloatArray, edges: IntArray, starts: IntArray) -> FloatArray:
+    """Length (S, N) of the path from every start to every node of (N, D) points; infinite without a path."""
     step = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1) + 1e-12
     matrix = sparse.csr_array((step, (edges[:, 0], edges[:, 1])), shape=(len(points), len(points)))
-    return np.asarray(csgraph.dijkstra(matrix, directed=False, indices=starts, limit=limit))
+    return np.asarray(csgraph.dijkstra(matrix, directed=False, indices=starts))
 
 
 def keep_nodes(count: int, edges: IntArray, keep: NDArray[np.bool_]) -> IntArray:

@@ -1,4 +1,4 @@
-"""Graph initialisation: a tree, rooted at the widest end, cut into branches."""
+"""Graph initialisation: a tree, rooted where it tapers from, cut into branches."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def cloud(points, radius, rng=None, noise=0.0):
     return Cloud(points, radius, np.ones(len(points)), np.zeros(len(points)))
 
 
-def test_fork_has_three_ends_and_starts_at_the_widest(rng):
+def test_fork_has_three_ends_and_starts_at_the_ostium(rng):
     points, radius = fork()
     found = build_skeleton(cloud(points, radius, rng, 0.15), NO_VOLUME, CONFIG)
     assert len(found.edges) == len(found.points) - 1
@@ -55,6 +55,19 @@ def test_edges_lead_away_from_the_root_and_branches_are_in_order(rng):
     assert (np.diff(found.branch) >= 0).all()
     lengths = [np.sum(found.branch == k) for k in np.unique(found.branch)]
     assert lengths[0] == max(lengths)  # the first branch takes the longest way at a bifurcation
+
+
+def test_wide_tip_does_not_mislead_the_root():
+    points, radius = fork()
+    blob = np.linalg.norm(points - points[-1], axis=1) < 8
+    found = build_skeleton(cloud(points, np.where(blob, 3.0, radius)), NO_VOLUME, CONFIG)
+    np.testing.assert_allclose(found.points[0], points[0], atol=0.8)
+
+
+def test_constant_radius_gives_some_end():
+    points, _ = fork()
+    found = build_skeleton(cloud(points, np.ones(len(points))), NO_VOLUME, CONFIG)
+    assert np.bincount(found.edges.ravel())[0] == 1
 
 
 def test_spurs_are_cut():

@@ -82,7 +82,7 @@ def test_chain_length_is_the_sum_of_steps():
     assert tree.chain_length(POINTS, np.array([0, 1, 2, 5])) == pytest.approx(5.0)
 
 
-def test_path_length_within_a_limit():
-    length = tree.path_length(POINTS, LINE, np.array([0, 5]), 5.5)
-    assert length[0] == pytest.approx([0, 2, 4, np.inf, np.inf, 5])
-    assert length[1] == pytest.approx([5, 3, 1, 3, 5, 0])
+def test_path_length():
+    length = tree.path_length(np.append(POINTS, [[9.0, 9]], 0), LINE, np.array([0, 5]))
+    assert length[0] == pytest.approx([0, 2, 4, 6, 8, 5, np.inf])
+    assert length[1] == pytest.approx([5, 3, 1, 3, 5, 0, np.inf])
