@@ -118,13 +118,13 @@ def test_playing_publishes_the_messages_and_the_clock_in_step(bench, frames):
     images = bench.collect(Image, "/plane_a/image_raw")
     clock = bench.collect(Clock, "/clock")
     start_player(bench, frames, rate=2.0)
-    bench.wait(lambda: len(images) == 5, "frames missing")
+    bench.wait(lambda: len(images) == 5 and len(clock) >= 2, "frames or clock missing")
     stamps = [c.to_ns(m.header.stamp) for m in images]
     assert stamps == [START + k * SECOND // 10 for k in range(5)]
     np.testing.assert_array_equal(image_from_msg(images[0]), image(tree(), POSE_A))
     times = [c.to_ns(m.clock) for m in clock]
     assert times == sorted(times)
-    assert START <= times[0] < times[-1]
+    assert times[0] >= START
 
 
 def test_only_inputs(bench, frames):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.exceptions import ParameterException
 from rclpy.parameter import Parameter
@@ -228,6 +229,18 @@ def test_a_wrong_start_value_ends_with_its_name(bench, wrong):
 def test_main_tells_a_wrong_parameter_and_returns_2(capfd):
     assert main(Echo, ["--ros-args", "-p", "gain:=99.0"]) == 2
     assert "gain" in capfd.readouterr().err
+
+
+def test_main_ends_well_when_stopped_in_the_middle_of_a_callback():
+    class Stopped(Echo):
+        def begin(self):
+            self.create_timer(0.01, self.stop)
+
+        def stop(self):
+            rclpy.shutdown()
+            self.diagnostics.report()  # cannot publish any more
+
+    assert main(Stopped, []) == 0
 
 
 def test_descriptors_carry_open_ranges():
