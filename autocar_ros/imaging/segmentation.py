@@ -13,6 +13,7 @@ from autocar_ros.imaging.enhance import BoolArray, Float32Array, absorption, flo
 from autocar_ros.imaging.lumen import lumen
 from autocar_ros.types import Image, Mask, check_image
 
+_NOISE = 0.66  # quantile of the ridge strength: most of the picture is no vessel, but noise, or in clean pictures 0
 _FOLLOW = 0.45  # of the noise limit for seeds: down to there a vessel is followed
 _COLLIMATOR = 3  # px at half size: beside its edge no ridge is trusted
 _GAP = 4  # px at half size, between pieces of one tree
@@ -43,7 +44,7 @@ def segment_vessels(image: Image, config: SegmentationConfig | None = None) -> M
     margin = np.ones((2 * _COLLIMATOR + 1,) * 2)
     inside = cv2.erode(half_size(float32(frame.valid)), margin) == 1
     ridge = vesselness(np.maximum(frame.value, 0), config.scales)  # beside something brighter is no vessel
-    core = _cores(np.where(inside, ridge, 0), config)
+    core = _cores(np.where(inside, ridge, 0), inside, config)
     return lumen(frame.value, core, config.max_width) if core.any() else np.zeros(image.shape, np.uint8)
 
 
@@ -69,13 +70,12 @@ def vesselness(value: Float32Array, scales: tuple[float, ...]) -> Float32Array:
     return best
 
 
-def _cores(ridge: Float32Array, config: SegmentationConfig) -> BoolArray:
+def _cores(ridge: Float32Array, inside: BoolArray, config: SegmentationConfig) -> BoolArray:
     """Half-size skeleton of the ridges that are strong somewhere, long, and above the noise."""
-    positive = ridge[ridge > 0]
-    if positive.size == 0:
+    if not ridge.any():
         return np.zeros(ridge.shape, bool)
-    strongest = float(np.percentile(ridge, 99))
-    noise = config.noise_factor * float(np.median(positive))  # most of the picture is no vessel
+    strongest = float(np.percentile(ridge, 99)) or float(ridge.max())
+    noise = config.noise_factor * float(np.quantile(ridge[inside], _NOISE))
     high = max(config.seed_contrast * strongest, noise)
     low = max(config.follow_contrast * strongest, _FOLLOW * noise)
     return _long(skeletonize(apply_hysteresis_threshold(ridge, min(low, high), high)), ridge, config)

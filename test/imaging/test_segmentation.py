@@ -4,6 +4,7 @@ import csv
 import json
 from math import radians
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -183,3 +184,13 @@ def test_simulated_angiogram(plane):
     scene = Scene(SimulationConfig(contrast="full"))
     mask = segment_vessels(scene.image(plane, 1.3)) >= 128
     assert dice(mask, scene.mask(plane, 1.3) >= 128) > 0.75
+
+
+@pytest.mark.parametrize("width", [3, 5, 9])
+def test_a_picture_without_noise(width):
+    """Drawn test pictures have no noise to measure ridges against."""
+    image = np.full((256, 256), 200, np.uint8)
+    cv2.line(image, (40, 60), (210, 190), 80, width)
+    mask = segment_vessels(image) >= 128
+    truth = image < 140
+    assert dice(mask, truth) > 0.8
