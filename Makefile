@@ -68,7 +68,9 @@ $(STAMPS)/interfaces: $(STAMPS)/requirements $(STAMPS)/interface_files $(INTERFA
 	$(PIP) install -qq --no-build-isolation --no-deps -e .
 	@touch $@
 
-$(VENV)/READY: $(STAMPS)/interfaces $(STAMPS)/node_files tools/link_sources.sh tools/check_venv.py
+$(VENV)/READY: $(STAMPS)/interfaces $(STAMPS)/node_files tools/link_sources.sh tools/check_venv.py tools/warm_up.py
 	tools/link_sources.sh $(VENV)
 	$(BIN)/python tools/check_venv.py
+	@echo "Compiling the numerical kernels (up to a minute) ..."
+	$(BIN)/python tools/warm_up.py
 	@touch $@
