@@ -165,8 +165,9 @@ class Recorder:
         """Subscribe to the wanted topics that have a publisher by now."""
         for topic, types in self._node.get_topic_names_and_types():
             hidden = types[0].split("/")[1] != "msg"  # feedback and status of actions
-            publishers = self._node.get_publishers_info_by_topic(topic)
-            if topic not in self._subscriptions and publishers and not hidden and self._wanted(topic):
+            if hidden or topic in self._subscriptions or not self._wanted(topic):
+                continue
+            if publishers := self._node.get_publishers_info_by_topic(topic):  # dear: asked of new topics only
                 self._subscribe(topic, types[0], _offered(info.qos_profile for info in publishers))
 
     def _subscribe(self, topic: str, type_name: str, qos: QoSProfile) -> None:
