@@ -20,6 +20,7 @@ from autocar_ros.evaluation.graph_metrics import visible_part
 from autocar_ros.types import FloatArray, VesselGraph
 
 TICK = 0.5  # s
+SHOWN = 2.0  # Hz of overlays and markers: two cores carry simulator and recorder beside the chain
 WEIGH = 2.0  # s; to read the memory of all processes takes 60 ms of processor time
 START_LIMIT = 60.0  # s, for the first exposure
 ON_ITS_WAY = 1.5  # s after the last exposure, for the graphs that are still to come
@@ -56,8 +57,8 @@ def run_live(bag: Path, logs: Path, seconds: float, simulation: Mapping[str, Any
     os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))  # not to meet other sessions
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     course = Course(time.time_ns())
-    source = [NodeSpec("simulator", parameters=simulation)]
-    with progress() as bar, NodeProcesses(processing_nodes(), logs) as nodes, NodeProcesses(source, logs) as simulator:
+    source, chain = [NodeSpec("simulator", parameters=simulation)], processing_nodes(visualization={"rate": SHOWN})
+    with progress() as bar, NodeProcesses(chain, logs) as nodes, NodeProcesses(source, logs) as simulator:
         task = bar.add_task("Starting the nodes", total=round(seconds))
         nodes.wait_active()
         simulator.wait_active()
