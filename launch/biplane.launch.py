@@ -11,6 +11,7 @@ from autocar_ros.ros.resources import resource
 from launch import LaunchDescription
 
 STAGES = ("synchronization", "reconstruction", "tracking", "navigation", "visualization")
+USE_SIM_TIME = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -27,6 +28,7 @@ def generate_launch_description() -> LaunchDescription:
         package="rviz2",
         executable="rviz2",
         arguments=["-d", str(resource("rviz", "autocar.rviz"))],
+        parameters=[{"use_sim_time": USE_SIM_TIME}],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
     group = GroupAction([PushRosNamespace(LaunchConfiguration("namespace")), *nodes, rviz])
@@ -34,15 +36,14 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def stage(name: str, namespace: str = "") -> Node:
-    """Node that walks to active by itself and comes again when it dies."""
-    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
+    """Node that walks to active by itself and comes again when it dies (once in 5 s: a wrong option ends it too)."""
     return Node(
         package="autocar_ros",
         executable=name,
         name=name,
         namespace=namespace,
-        parameters=[LaunchConfiguration("params"), {"use_sim_time": use_sim_time}],
+        parameters=[LaunchConfiguration("params"), {"use_sim_time": USE_SIM_TIME}],
         output="screen",
         respawn=True,
-        respawn_delay=1.0,
+        respawn_delay=5.0,
     )

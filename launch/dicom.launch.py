@@ -43,7 +43,8 @@ def generate_launch_description() -> LaunchDescription:
             {
                 name: ParameterValue(LaunchConfiguration(name), value_type=kind)
                 for name, (kind, _, _) in RECORDING.items()
-            }
+            },
+            {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)},
         ],
         output="screen",
     )

@@ -9,8 +9,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 HEAD = """# Parameters
 
 Made from `autocar_ros/config.py` by `python tools/document_parameters.py`: the ROS parameters of the node of the same
-name, with the same defaults and ranges. A wrong value is refused with the reason. Lengths are in millimetres, as in the
-numerical core; everything on topics is in SI units. *fixed*: read when the node is configured.
+name (FrameChoice: of segmentation; Simulation and Exposure: of simulator), with the same defaults and ranges. A wrong
+value is refused with the reason. Lengths are in millimetres, as in the numerical core; everything on topics is in SI
+units. *fixed*: read when the node is configured.
 """
 
 

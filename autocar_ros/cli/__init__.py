@@ -6,6 +6,7 @@ called, so that `autocar --help` needs none of the numerical libraries.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from importlib import import_module
 
@@ -43,7 +44,9 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point of the `autocar` script."""
+    """Entry point of the `autocar` script; asked to end, it stops the nodes it has started, as at Ctrl-C."""
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.default_int_handler)
     build_app()()
 
 

@@ -63,7 +63,7 @@ def _fresh_bag(out: Path) -> Path:
     """Bag folder of this run; the one of an earlier demo is removed."""
     out.mkdir(parents=True, exist_ok=True)
     bag = out / "bag"
-    if (bag / "metadata.yaml").exists():
+    if bag.is_dir() and all(file.suffix in (".mcap", ".yaml") for file in bag.iterdir()):
         shutil.rmtree(bag)
     return bag
 

@@ -20,7 +20,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from autocar_ros.errors import BagError
+from autocar_ros.errors import AutocarError, BagError
 from autocar_ros.ros.resources import PACKAGE, message_class, resource, type_name
 
 _INFINITE = QosTime(2147483647, 4294967295)
@@ -70,9 +70,13 @@ class BagWriter:
         self._writer.write(connection, stamp_ns, data)
         self.counts[topic] += 1
 
-    def _connect(self, topic: str, type_name: str, qos: QoSProfile | None) -> Connection:
+    def require_type(self, type_name: str) -> None:
+        """Raise `BagError` when messages of this type cannot be written."""
         if type_name not in self._store.types:
-            raise BagError(f"cannot record {topic}: the definition of {type_name} is not known")
+            raise BagError(f"the definition of {type_name} is not known")
+
+    def _connect(self, topic: str, type_name: str, qos: QoSProfile | None) -> Connection:
+        self.require_type(type_name)
         profiles = [_bag_qos(qos)] if qos else []
         connection = self._writer.add_connection(topic, type_name, typestore=self._store, offered_qos_profiles=profiles)
         self._connections[topic] = connection
@@ -152,7 +156,8 @@ class BagReader:
 class Recorder:
     """Records topics of a running system through `node`, undecoded, each as soon as somebody publishes it.
 
-    `wanted` gets every topic name (absolute) and says whether to record it. Spin the node to record.
+    `wanted` gets every topic name (absolute) and says whether to record it. Spin the node to record. Topics of a type
+    that is not installed here are left out with a warning, as are messages before the clock's first tick.
     """
 
     def __init__(self, node: Node, writer: BagWriter, wanted: Callable[[str], bool]) -> None:
@@ -168,12 +173,18 @@ class Recorder:
             if hidden or topic in self._subscriptions or not self._wanted(topic):
                 continue
             if publishers := self._node.get_publishers_info_by_topic(topic):  # dear: asked of new topics only
-                self._subscribe(topic, types[0], _offered(info.qos_profile for info in publishers))
+                try:
+                    self._subscribe(topic, types[0], _offered(info.qos_profile for info in publishers))
+                except AutocarError as e:
+                    self._subscriptions[topic] = None
+                    self._node.get_logger().warning(f"{topic} is not recorded: {e}")
 
     def _subscribe(self, topic: str, type_name: str, qos: QoSProfile) -> None:
+        self._writer.require_type(type_name)
+
         def keep(data: bytes) -> None:
-            now = self._node.get_clock().now().nanoseconds
-            self._writer.write_raw(topic, type_name, now, data, qos)
+            if now := self._node.get_clock().now().nanoseconds:  # 0: simulated time, and no clock yet
+                self._writer.write_raw(topic, type_name, now, data, qos)
 
         self._subscriptions[topic] = self._node.create_subscription(
             message_class(type_name), topic, keep, qos, raw=True
@@ -182,7 +193,7 @@ class Recorder:
     def close(self) -> None:
         """Stop recording (the writer stays open)."""
         self._node.destroy_timer(self._timer)
-        for subscription in self._subscriptions.values():
+        for subscription in filter(None, self._subscriptions.values()):
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 

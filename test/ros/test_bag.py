@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from rclpy.clock import Clock as SteadyClock
+from rclpy.clock import ClockType
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from ros.scenes import POSE_A, image, tree
 from rosgraph_msgs.msg import Clock
@@ -160,3 +163,22 @@ def test_a_bag_without_inputs_says_what_it_has(bench, tmp_path):
         writer.write("/words", 1, String(data="x"))
     start_player(bench, tmp_path / "words", topics="inputs")
     bench.wait(lambda: "topics: /words" in bench.messages().get("/bag_player", ""), "no reason given")
+
+
+def test_a_recording_leaves_out_what_it_cannot_hold(tmp_path, bench):
+    """Types that are not known here, and messages before the first tick of a simulated clock."""
+    words, odd = (bench.probe.create_publisher(t, name, 10) for t, name in ((String, "/words"), (Clock, "/odd")))
+    bench.probe.set_parameters([Parameter("use_sim_time", value=True)])
+    with BagWriter(tmp_path / "bag") as writer:
+        del writer._store.types["rosgraph_msgs/msg/Clock"]
+        recorder = Recorder(bench.probe, writer, lambda topic: topic in ("/words", "/odd"))
+        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)
+        bench.probe.create_timer(0.02, lambda: (words.publish(String(data="x")), odd.publish(Clock())), clock=steady)
+        bench.spin(1.0)
+        assert writer.counts == {}
+        bench.probe.set_parameters([Parameter("use_sim_time", value=False)])
+        bench.wait(lambda: writer.counts.get("/words", 0) >= 3, "nothing recorded")
+        recorder.close()
+        assert list(writer.counts) == ["/words"]
+    with BagReader(tmp_path / "bag") as reader:
+        assert reader.start_ns > 0

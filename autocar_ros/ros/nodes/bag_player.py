@@ -10,7 +10,7 @@ from rclpy.clock import Clock, ClockType
 from rosgraph_msgs.msg import Clock as ClockMsg
 
 from autocar_ros.config import BagPlayerConfig
-from autocar_ros.errors import BagError
+from autocar_ros.errors import BagError, InvalidInputError
 from autocar_ros.ros.bag import BagMessage, BagReader
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.resources import message_class
@@ -44,7 +44,7 @@ class BagPlayerNode(StageNode):
             self._reader.close()
             raise BagError(f"bag {config.bag} has nothing to play; topics: {there}")
         self._clock_out = self.output(ClockMsg, "/clock")
-        self._topics = {t: self.output(message_class(k), t, self._reader.qos(t)) for t, k in played.items()}
+        self._topics = {t: out for t, k in played.items() if (out := self._output(t, k)) is not None}
 
     def begin(self) -> None:
         """Start from the beginning."""
@@ -55,6 +55,14 @@ class BagPlayerNode(StageNode):
     def release(self) -> None:
         """Close the bag."""
         self._reader.close()
+
+    def _output(self, topic: str, type_name: str) -> Any:
+        """Publisher of a topic; None, with a warning, when its type is not installed here."""
+        try:
+            return self.output(message_class(type_name), topic, self._reader.qos(topic))
+        except InvalidInputError as e:
+            self.get_logger().warning(f"{topic} is not played: {e}")
+            return None
 
     def _start_pass(self, delay: float) -> None:
         self._messages: Iterator[BagMessage] = self._reader.messages(self._topics)
