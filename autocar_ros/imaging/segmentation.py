@@ -13,7 +13,7 @@ from autocar_ros.imaging.enhance import BoolArray, Float32Array, absorption, flo
 from autocar_ros.imaging.lumen import lumen
 from autocar_ros.types import Image, Mask, check_image
 
-_NOISE = 0.66  # quantile of the ridge strength: most of the picture is no vessel, but noise, or in clean pictures 0
+_NOISY = 0.3  # share of a picture with some ridge, from which on most of that is noise
 _FOLLOW = 0.45  # of the noise limit for seeds: down to there a vessel is followed
 _COLLIMATOR = 3  # px at half size: beside its edge no ridge is trusted
 _GAP = 4  # px at half size, between pieces of one tree
@@ -72,10 +72,12 @@ def vesselness(value: Float32Array, scales: tuple[float, ...]) -> Float32Array:
 
 def _cores(ridge: Float32Array, inside: BoolArray, config: SegmentationConfig) -> BoolArray:
     """Half-size skeleton of the ridges that are strong somewhere, long, and above the noise."""
-    if not ridge.any():
+    positive = ridge[ridge > 0]
+    if positive.size == 0:
         return np.zeros(ridge.shape, bool)
-    strongest = float(np.percentile(ridge, 99)) or float(ridge.max())
-    noise = config.noise_factor * float(np.quantile(ridge[inside], _NOISE))
+    strongest = float(np.percentile(ridge, 99)) or float(positive.max())
+    noisy = positive.size > _NOISY * np.count_nonzero(inside)  # else a drawn picture: all its ridges are vessels
+    noise = config.noise_factor * float(np.median(positive)) if noisy else 0.0  # most of the picture is no vessel
     high = max(config.seed_contrast * strongest, noise)
     low = max(config.follow_contrast * strongest, _FOLLOW * noise)
     return _long(skeletonize(apply_hysteresis_threshold(ridge, min(low, high), high)), ridge, config)
