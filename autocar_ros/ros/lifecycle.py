@@ -27,7 +27,7 @@ from autocar_ros.ros import qos
 from autocar_ros.ros.diagnostics import Diagnostics
 from autocar_ros.ros.middleware import pin_threads, use_middleware_environment
 from autocar_ros.ros.parameters import Parameters
-from autocar_ros.ros.stamps import to_ns
+from autocar_ros.ros.stamps import stamp_of
 from autocar_ros.types import NANOSECONDS
 
 _JUMP_BACK = NANOSECONDS  # stamps that run back further mean another recording or a looped bag, not disorder
@@ -104,15 +104,25 @@ class StageNode(LifecycleNode):
         profile: QoSProfile | None = None,
         ordered: bool = True,
         needed: bool = False,
+        stamp: Callable[[Any], int] = stamp_of,
     ) -> None:
         """Subscribe until deactivation.
 
-        `ordered` drops messages with a repeated or older stamp; `needed` warns while nothing arrives.
+        `ordered` drops messages with a repeated or older stamp; `needed` warns while nothing arrives. `stamp` tells the
+        time in ns of a message that has a header.
         """
+
+        def receive(message: Any) -> None:
+            self.diagnostics.heard(subscription.topic_name)
+            with self.guard():
+                has_stamp = hasattr(message, "header")
+                if not has_stamp or self._in_order(subscription.topic_name, stamp(message), ordered):
+                    handler(message)
+
         subscription = self.create_subscription(
             kind,
             topic,
-            lambda message: self._receive(subscription.topic_name, handler, message, ordered),
+            receive,
             profile or qos.newest(),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda e: self._on_incompatible(topic, e)),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -168,14 +178,8 @@ class StageNode(LifecycleNode):
 
     # --- what happens inside
 
-    def _receive(self, topic: str, handler: Callable[[Any], None], message: Any, ordered: bool) -> None:
-        self.diagnostics.heard(topic)
-        with self.guard():
-            if not hasattr(message, "header") or self._in_order(topic, message, ordered):
-                handler(message)
-
-    def _in_order(self, topic: str, message: Any, ordered: bool) -> bool:
-        stamp, newest = to_ns(message.header.stamp), self._newest.get(topic)
+    def _in_order(self, topic: str, stamp: int, ordered: bool) -> bool:
+        newest = self._newest.get(topic)
         if newest is not None and stamp < newest - _JUMP_BACK:
             self.start_over(f"stamps on {topic} jumped back by {(newest - stamp) / NANOSECONDS:.3f} s")
         elif newest is not None and ordered and stamp <= newest:

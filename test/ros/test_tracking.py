@@ -1,6 +1,7 @@
 """Node `tracking` alone, over DDS: the living graph, its services, and what happens when frames stop."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,16 @@ def start(bench, node, seconds=1.0):
     send(bench, node, bench.new, c.graph_to_msg(tree()))
     track(bench, node, seconds)
     bench.wait(lambda: bench.graphs, "no graph")
+
+
+def test_pairs_of_mode_phase_are_used_though_plane_a_repeats_and_runs_back(bench, tracking):
+    send(bench, tracking, bench.new, c.graph_to_msg(tree()))
+    for a, b in ((9.0, 10.0), (9.0, 10.1), (7.0, 10.2), (7.1, 10.3)):
+        one = replace(pair(), stamp_a_ns=round(a * SECOND), stamp_b_ns=round(b * SECOND))
+        send(bench, tracking, bench.pairs, c.pair_to_msg(one))
+    bench.wait(lambda: len(bench.graphs) >= 4, "pairs were dropped")
+    assert len({g.graph_id for g in bench.graphs}) == 1
+    assert not tracking.diagnostics.dropped
 
 
 def test_no_graph_before_a_reconstruction(bench, tracking):

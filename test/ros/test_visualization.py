@@ -92,6 +92,15 @@ def test_graph_to_markers_points_and_overlays_of_its_own_frames(bench, shown):
     assert len(unpack_cloud(bench.got["/vessel_graph/points"][0])) == len(tree())
 
 
+def test_graphs_of_mode_phase_whose_plane_a_runs_back_are_shown(bench, shown):
+    for a, b in ((9, 10), (7, 11)):
+        graph = tree().with_(stamp_a_ns=a * 10**9, stamp_b_ns=b * 10**9)
+        send(bench, shown, bench.graphs, c.graph_to_msg(graph))
+        bench.spin(0.05)  # beyond the rate limit
+    bench.wait(lambda: len(bench.got["/vessel_graph/markers"]) == 2, "not shown")
+    assert set(shown._newest.values()) == {11 * 10**9}
+
+
 def test_markers_of_branches_that_are_gone_are_deleted(bench, shown):
     send(bench, shown, bench.graphs, c.graph_to_msg(tree()))
     bench.wait(lambda: len(bench.got["/vessel_graph/markers"]) == 1, "no markers")

@@ -22,6 +22,7 @@ from autocar_ros.navigation.goals import Goal, GoalBranch, GoalNode, GoalPoint
 from autocar_ros.navigation.planner import path_valid, plan_paths
 from autocar_ros.ros import conversions, qos
 from autocar_ros.ros.lifecycle import StageNode, main
+from autocar_ros.ros.stamps import graph_stamp
 from autocar_ros.srv import IsPathValid
 from autocar_ros.types import CatheterPath, FloatArray, VesselGraph
 
@@ -49,7 +50,7 @@ class NavigationNode(StageNode):
 
     def begin(self) -> None:
         """Subscribe to graph, tip and goal."""
-        self.input(ros.VesselGraph, "vessel_graph", self._on_graph, ordered=False, needed=True)
+        self.input(ros.VesselGraph, "vessel_graph", self._on_graph, ordered=False, needed=True, stamp=graph_stamp)
         self.input(PoseStamped, "catheter/tip", self._on_tip)
         self.input(PointStamped, "clicked_point", self._on_click, qos.event(), ordered=False)
 

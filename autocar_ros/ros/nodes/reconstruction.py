@@ -14,6 +14,7 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.ros.conversions import graph_to_msg, pair_from_msg, volume_cloud
 from autocar_ros.ros.lifecycle import StageNode, main
+from autocar_ros.ros.stamps import pair_stamp
 from autocar_ros.types import CArmPose, FramePair
 
 
@@ -40,7 +41,7 @@ class ReconstructionNode(StageNode):
 
     def begin(self) -> None:
         """Subscribe to pairs."""
-        self.input(ros.FramePair, "frame_pair", self._on_pair, needed=True)
+        self.input(ros.FramePair, "frame_pair", self._on_pair, needed=True, stamp=pair_stamp)
 
     def clear(self) -> None:
         """Forget an open request."""

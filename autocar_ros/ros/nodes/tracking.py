@@ -14,7 +14,7 @@ from autocar_ros.msg import FramePair
 from autocar_ros.ros import qos
 from autocar_ros.ros.conversions import graph_from_msg, graph_to_msg, pair_from_msg
 from autocar_ros.ros.lifecycle import StageNode, main
-from autocar_ros.ros.stamps import to_ns
+from autocar_ros.ros.stamps import graph_stamp, pair_stamp, to_ns
 from autocar_ros.srv import GetVesselGraph, SaveVesselGraph
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import GraphStatus, VesselGraph
@@ -56,8 +56,9 @@ class TrackingNode(StageNode):
 
     def begin(self) -> None:
         """Subscribe to pairs and new graphs."""
-        self.input(FramePair, "frame_pair", self._on_pair, needed=True)
-        self.input(ros.VesselGraph, "reconstruction/graph", self._on_new_graph, qos.event(), ordered=False)
+        self.input(FramePair, "frame_pair", self._on_pair, needed=True, stamp=pair_stamp)
+        new = "reconstruction/graph"
+        self.input(ros.VesselGraph, new, self._on_new_graph, qos.event(), ordered=False, stamp=graph_stamp)
         self._watch = self.every(_SILENCE, self._on_silence)
 
     def clear(self) -> None:

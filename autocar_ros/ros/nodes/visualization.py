@@ -19,10 +19,10 @@ from autocar_ros.ros import conversions, qos
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.markers import MarkerKey, deletions, graph_markers, overlay
-from autocar_ros.ros.stamps import optical_frame, to_ns
+from autocar_ros.ros.stamps import graph_stamp, optical_frame, pair_stamp, to_ns
 from autocar_ros.types import NANOSECONDS, VesselGraph
 
-_REMEMBERED = 64  # frames and pairs kept until the graph of their time arrives
+_REMEMBERED = 320  # frames and poses kept for their graph: in mode phase one serves again seconds later
 
 
 class VisualizationNode(StageNode):
@@ -49,8 +49,8 @@ class VisualizationNode(StageNode):
             name = f"plane_{plane}"
             self.input(Image, f"{name}/image_raw", partial(self._on_image, plane), qos.stream())
             self.input(ros.CArmPose, f"{name}/carm_pose", partial(self._on_pose, plane), qos.stream(), ordered=False)
-        self.input(FramePair, "frame_pair", self._on_pair)
-        self.input(ros.VesselGraph, "vessel_graph", self._on_graph, ordered=False, needed=True)
+        self.input(FramePair, "frame_pair", self._on_pair, stamp=pair_stamp)
+        self.input(ros.VesselGraph, "vessel_graph", self._on_graph, ordered=False, needed=True, stamp=graph_stamp)
 
     def clear(self) -> None:
         """Forget frames and poses."""
@@ -103,6 +103,7 @@ class VisualizationNode(StageNode):
 
 def _remember(store: OrderedDict[tuple[str, int], Any], key: tuple[str, int], value: Any) -> None:
     store[key] = value
+    store.move_to_end(key)
     if len(store) > _REMEMBERED:
         store.popitem(last=False)
 
