@@ -29,6 +29,6 @@ def output() -> QoSProfile:
     return QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
 
-def latched() -> QoSProfile:
-    """Profile of what late joiners must get: the newest message is kept for them."""
-    return QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+def latched(depth: int = 1) -> QoSProfile:
+    """Profile of what late joiners must get: the newest `depth` messages are kept for them."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)

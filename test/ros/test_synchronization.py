@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
 from ros.probe import BEST_EFFORT
 from ros.scenes import POSE_A, POSE_B, mask, tree
 from sensor_msgs.msg import CameraInfo, Image
@@ -11,6 +12,7 @@ from tf2_msgs.msg import TFMessage
 
 from autocar_ros.msg import CArmPose, EcgSamples, FramePair
 from autocar_ros.ros import conversions as c
+from autocar_ros.ros import qos
 from autocar_ros.ros.images import image_to_msg
 from autocar_ros.ros.nodes.synchronization import SynchronizationNode
 
@@ -99,6 +101,21 @@ def test_camera_info_and_tf_are_accepted_instead_of_poses(bench):
         np.testing.assert_allclose(
             camera_from_pose(pose).project(points)[0], camera_from_pose(expected).project(points)[0], atol=1e-6
         )
+
+
+def test_static_transforms_are_kept_when_a_parameter_changes(bench):
+    """Every broadcaster latches its own message before the node starts, and sends it once."""
+    for p in "ab":
+        frame = c.camera_transform(POSES[p], 10**9, c.optical_frame(p))
+        bench.probe.create_publisher(TFMessage, "/tf_static", qos.latched()).publish(TFMessage(transforms=[frame]))
+    planes = Planes(bench, with_poses=False)
+    bench.wait(lambda: len(planes.node._transforms) == 2, "static transforms lost")
+    assert planes.node.set_parameters([Parameter("max_pair_skew", value=0.05)])[0].successful
+    infos = {p: bench.sender(CameraInfo, f"/plane_{p}/camera_info") for p in "ab"}
+    for p in "ab":
+        planes._send(infos[p], c.camera_info(POSES[p], 10**9, c.optical_frame(p)))
+        planes.send_mask(p, 1.0)
+    planes.expect_pairs(1)
 
 
 def test_own_camera_info_does_not_replace_a_pose(planes, bench):

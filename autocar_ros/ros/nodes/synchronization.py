@@ -20,6 +20,8 @@ from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import WORLD_FRAME, to_ns
 from autocar_ros.sync.pairing import Pairing
 
+_STATIC = 100  # messages on /tf_static that are taken at once: each broadcaster latches its own
+
 
 class SynchronizationNode(StageNode):
     """``plane_x/mask``, ``plane_x/carm_pose`` (or ``camera_info`` and TF) and ``ecg`` to ``frame_pair``.
@@ -35,6 +37,7 @@ class SynchronizationNode(StageNode):
     def prepare(self) -> None:
         """Start with empty buffers."""
         self._pairs = self.output(FramePair, "frame_pair")
+        self._transforms: dict[str, Transform] = {}  # kept while configured: /tf_static tells each only once
         self.reconfigure()
 
     def reconfigure(self) -> None:
@@ -42,7 +45,6 @@ class SynchronizationNode(StageNode):
         self._pairing = Pairing(self.parameters[SynchronizationConfig])
         self._reported: Counter[str] = Counter()
         self._posed: set[str] = set()  # planes that send CArmPose
-        self._transforms: dict[str, Transform] = {}
 
     def begin(self) -> None:
         """Subscribe to both planes."""
@@ -53,7 +55,7 @@ class SynchronizationNode(StageNode):
             self.input(CameraInfo, f"{name}/camera_info", partial(self._on_info, plane), qos.stream(), ordered=False)
         self.input(EcgSamples, "ecg", self._on_ecg, qos.stream(), ordered=False)
         self.input(TFMessage, "/tf", self._on_transforms, qos.stream())
-        self.input(TFMessage, "/tf_static", self._on_transforms, qos.latched())
+        self.input(TFMessage, "/tf_static", self._on_transforms, qos.latched(_STATIC))
         self.every(1.0, self._report)
 
     def clear(self) -> None:
