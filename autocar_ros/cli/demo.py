@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from autocar_ros.cli.console import terminal
@@ -116,7 +117,7 @@ def _headline(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _table(summary: Mapping[str, Any]) -> Table:
     table = Table("figure", "value")
     for name, text in _headline(summary):
-        table.add_row(name, text)
+        table.add_row(escape(name), text)  # [ms] is a unit here, not markup
     return table
 
 
