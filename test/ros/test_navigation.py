@@ -5,6 +5,7 @@ import pytest
 from geometry_msgs.msg import PointStamped, PoseStamped
 from nav_msgs.msg import Path
 from rclpy.action import ActionClient
+from rclpy.parameter import Parameter
 from ros.probe import BEST_EFFORT
 from ros.scenes import tree
 
@@ -50,10 +51,10 @@ def place(position, frame="carm_isocenter"):
     return pose
 
 
-def ask(bench, **fields):
+def ask(bench, feedback=None, **fields):
     client = ActionClient(bench.probe, ComputeCatheterPath, "/compute_catheter_path")
     bench.wait(client.server_is_ready, "no action server")
-    sent = client.send_goal_async(Goal(**fields))
+    sent = client.send_goal_async(Goal(**fields), feedback)
     bench.wait(sent.done, "goal not answered")
     result = sent.result().get_result_async()
     bench.wait(result.done, "no result")
@@ -131,6 +132,52 @@ def test_action_goals_by_pose_node_and_branch(bench, navigation):
         best = c.suggestion_from_msg(result.suggestions.suggestions[0])
         np.testing.assert_allclose(best.position[-1], end, atol=1.0)
         assert best.clearance == pytest.approx(1.0, abs=0.01)
+
+
+def test_zero_limits_mean_the_options_and_feedback_comes_once(bench, navigation):
+    assert navigation.set_parameters([Parameter("max_curvature", value=0.001)])[0].successful
+    send_graph(bench, navigation, tree())
+    heard = []
+    result = ask(bench, heard.append, goal_type=Goal.GOAL_NODE, goal_node=LEFT_END, alternatives=1)
+    assert result.error_code == Result.NO_FEASIBLE_PATH
+    assert "bend" in result.error_msg
+    bench.wait(lambda: heard, "no feedback")
+    assert [f.feedback.wanted for f in heard] == [2]
+    assert heard[0].feedback.found == len(result.suggestions.suggestions)
+
+
+def test_when_graphs_stop_the_path_is_withdrawn_and_no_other_is_planned(bench, navigation):
+    send_graph(bench, navigation, tree())
+    click(bench, tree().position[LEFT_END])
+    bench.wait(lambda: bench.got["/catheter/path"], "no path")
+    bench.wait(lambda: len(bench.got["/catheter/path"]) == 2, "not withdrawn")
+    assert not bench.got["/catheter/path"][-1].poses
+    result = ask(bench, goal_type=Goal.GOAL_NODE, goal_node=LEFT_END)
+    assert (result.error_code, "tracking" in result.error_msg) == (Result.STALE_GRAPH, True)
+    send_graph(bench, navigation, tree().with_(stamp_a_ns=9 * 10**9))
+    bench.wait(lambda: len(bench.got["/catheter/path"]) == 3, "does not go on")
+    assert bench.got["/catheter/path"][-1].poses
+
+
+def test_starting_over_withdraws_the_path(bench, navigation):
+    send_graph(bench, navigation, tree())
+    click(bench, tree().position[LEFT_END])
+    bench.wait(lambda: bench.got["/catheter/path"], "no path")
+    assert bench.change_state(navigation, "deactivate")
+    bench.wait(lambda: len(bench.got["/catheter/path"]) == 2, "not withdrawn")
+    assert not bench.got["/catheter/path"][-1].poses
+    assert not bench.got["/catheter/path_suggestions"][-1].suggestions
+
+
+def test_an_old_tip_is_not_where_paths_start(bench, navigation):
+    tip = bench.sender(PoseStamped, "/catheter/tip", BEST_EFFORT)
+    tip.publish(place(tree().position[15]))
+    bench.wait(lambda: navigation.diagnostics.received["/catheter/tip"] == 1, "tip not received")
+    send_graph(bench, navigation, tree().with_(stamp_a_ns=9 * 10**9))
+    click(bench, tree().position[LEFT_END])
+    bench.wait(lambda: bench.got["/catheter/path"], "no path")
+    np.testing.assert_allclose(last_path(bench)[0], tree().position[0], atol=0.5)
+    bench.wait(lambda: "start at the ostium" in bench.messages().get("/navigation", ""), "not in the diagnostics")
 
 
 def test_action_start_is_taken_when_given(bench, navigation):
