@@ -172,7 +172,7 @@ def _size(scene: Scene) -> str:
 
 
 def _table(times: list[StageTime]) -> Table:
-    table = Table("stage", "per call", "calls", "median [ms]", "p95 [ms]", "per second")
+    table = Table("stage", "per call", "calls", "median, ms", "p95, ms", "per second")
     for t in times:
         table.add_row(t.stage, t.size, str(t.calls), f"{t.median_ms:.1f}", f"{t.p95_ms:.1f}", f"{t.per_second:.1f}")
     return table

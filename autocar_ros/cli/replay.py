@@ -81,7 +81,7 @@ def _report(status: Mapping[str, Any]) -> None:
 def _table(status: Mapping[str, Any]) -> Table:
     from rich.table import Table
 
-    table = Table("node", "state", "in", "out", "dropped", "latency median / p95 [ms]")
+    table = Table("node", "state", "in", "out", "dropped", "latency median / p95, ms")
     for name, node in sorted(status.items()):
         sums = [
             sum(int(v) for k, v in node.figures.items() if k.startswith(word + " "))
