@@ -6,7 +6,7 @@ are (see `dicom_header`). Values are as stored (no modality or VOI transform), o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -106,6 +106,11 @@ def read_run(
         raise DicomError(f"{path}: {error}") from error.__cause__
     except Exception as error:  # a damaged header can break pydicom anywhere, as it converts values on access
         raise DicomError(f"{path}: damaged ({type(error).__name__} while reading)") from None
+
+
+def ecg_plane(runs: Mapping[str, XrayRun]) -> str | None:
+    """Plane whose ECG serves runs taken together: the first that has one."""
+    return next((plane for plane, run in runs.items() if run.ecg is not None), None)
 
 
 def _or_problem(read: Callable[[], T]) -> T | str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from autocar_ros.imaging.dicom import XrayRun
+from autocar_ros.imaging.dicom import XrayRun, ecg_plane
 from autocar_ros.ros import qos
 from autocar_ros.ros.bag import BagWriter
 from autocar_ros.ros.conversions import ecg_to_msg, pose_to_msg
@@ -26,9 +26,8 @@ def write_dicom_bag(runs: Mapping[str, XrayRun], path: Path) -> dict[str, int]:
     anything is written, and `BagError` when the bag cannot be written.
     """
     sources = [_frames(plane, run) for plane, run in runs.items()]
-    ecg = next((run for run in runs.values() if run.ecg is not None), None)
-    if ecg is not None:
-        sources.append(_ecg_pieces(ecg))
+    if (plane := ecg_plane(runs)) is not None:
+        sources.append(_ecg_pieces(runs[plane]))
     messages = sorted((m for source in sources for m in source), key=lambda m: m[0])
     with BagWriter(path) as bag:
         for stamp_ns, topic, make in messages:

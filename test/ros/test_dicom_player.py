@@ -69,6 +69,11 @@ def test_the_ecg_plays_in_step(bench, runs):
     assert len(samples)
 
 
+def test_the_ecg_of_plane_b_plays_where_a_has_none(bench, runs):
+    play(bench, {"run_a": runs["run_b"], "run_b": runs["run_a"]}, loop=False)
+    bench.wait(lambda: bench.got["/ecg"], "no ECG")
+
+
 def test_runs_of_one_arm_play_in_turn(bench, runs):
     play(bench, runs, order="in turn", loop=False)
     images = {p: bench.got[f"/plane_{p}/image_raw"] for p in "ab"}

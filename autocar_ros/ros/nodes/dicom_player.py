@@ -10,7 +10,7 @@ from sensor_msgs.msg import Image
 
 from autocar_ros.config import DicomPlayerConfig
 from autocar_ros.errors import ConfigError
-from autocar_ros.imaging.dicom import XrayRun, read_run
+from autocar_ros.imaging.dicom import XrayRun, ecg_plane, read_run
 from autocar_ros.msg import CArmPose, EcgSamples
 from autocar_ros.ros.conversions import ecg_to_msg, pose_to_msg
 from autocar_ros.ros.images import image_to_msg
@@ -26,7 +26,8 @@ _LEAD = NANOSECONDS // 2  # ns from activation to the first frame, for subscribe
 class DicomPlayerNode(StageNode):
     """Two DICOM files to ``plane_x/image_raw``, ``plane_x/carm_pose`` and, where recorded, ``ecg``.
 
-    The stamp of a frame is the time of the node's clock at which it is due. A loop goes on with increasing stamps.
+    The ECG of runs played together is that of A, or B's where A has none. The stamp of a frame is the time of the
+    node's clock at which it is due. A loop goes on with increasing stamps.
     """
 
     configs = (DicomPlayerConfig,)
@@ -77,7 +78,7 @@ class DicomPlayerNode(StageNode):
             for k, t in enumerate(self._times[plane]):
                 due = begin + int(t / config.rate)
                 self._schedule.at(due, partial(self._send_frame, plane, k, due))
-            if plane == "a" or in_turn:
+            if in_turn or plane == ecg_plane(self._runs):
                 self._start_ecg(plane, begin)
         end = max(starts[p] + lengths[p] for p in starts)
         if config.loop:
