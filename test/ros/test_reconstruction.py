@@ -52,6 +52,20 @@ def test_other_frames_wait_for_a_request(bench, reconstruction):
     assert c.to_ns(graphs[0].header.stamp) == 2 * 10**9
 
 
+def test_a_request_stays_open_until_a_pair_was_reconstructed(bench, reconstruction):
+    node, graphs, sender = reconstruction
+    assert bench.call(Trigger, "/reconstruction/reconstruct", Trigger.Request()).success
+    empty = c.pair_to_msg(pair(stamp_ns=10**9, key_frame=False))
+    empty.mask_a.data = bytes(len(empty.mask_a.data))
+    sender.publish(empty)
+    bench.wait(lambda: node.diagnostics.dropped["reconstruction"] == 1, "not counted")
+    for seconds in (2, 3):
+        sender.publish(c.pair_to_msg(pair(stamp_ns=seconds * 10**9, key_frame=False)))
+        bench.wait(received(node, seconds), "not received")
+    bench.wait(lambda: graphs, "the request was forgotten")
+    assert [c.to_ns(g.header.stamp) for g in graphs] == [2 * 10**9]
+
+
 @pytest.mark.parametrize("value", [0, 255])
 def test_empty_and_full_masks_are_dropped_with_the_reason_and_the_node_goes_on(bench, reconstruction, value):
     node, graphs, sender = reconstruction

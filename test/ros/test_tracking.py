@@ -104,6 +104,19 @@ def test_reset_starts_a_new_graph(bench, tracking):
     bench.wait(lambda: bench.graphs[-1].graph_id != old, "the id did not change")
 
 
+def test_rebuild_takes_the_next_reconstruction(bench, tracking):
+    start(bench, tracking)
+    old = bench.graphs[-1].graph_id
+    for seconds, expected in ((1.1, old), (1.2, old + 1), (1.3, old + 1)):
+        if seconds == 1.2:
+            answer = bench.call(Trigger, "/tracking/rebuild", Trigger.Request())
+            assert (answer.success, answer.message) == (True, "the next reconstruction replaces the graph")
+        send(bench, tracking, bench.new, c.graph_to_msg(tree()))
+        track(bench, tracking, seconds)
+        bench.wait(lambda t=seconds: c.to_ns(bench.graphs[-1].stamp_a) == round(t * SECOND), "no graph")
+        assert bench.graphs[-1].graph_id == expected
+
+
 def test_ids_go_on_after_cleanup(bench, tracking):
     start(bench, tracking)
     old = bench.graphs[-1].graph_id

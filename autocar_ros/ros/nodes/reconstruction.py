@@ -22,7 +22,8 @@ class ReconstructionNode(StageNode):
     """``frame_pair`` to ``reconstruction/points`` and ``reconstruction/graph``; service ``~/reconstruct``.
 
     Only key frames are reconstructed; how often they come is option `key_interval` of the synchronization. While one
-    is being worked on newer pairs replace each other in the queue, so the next one is the newest.
+    is being worked on newer pairs replace each other in the queue, so the next one is the newest. Whether a new graph
+    replaces the living one is up to the tracking (its service ``~/rebuild``).
     """
 
     configs = (ReconstructionConfig,)
@@ -50,9 +51,9 @@ class ReconstructionNode(StageNode):
     def _on_pair(self, message: ros.FramePair) -> None:
         if not (message.key_frame or self._asked):
             return
-        self._asked = False
         pair = pair_from_msg(message)
         volume, graph = reconstruct(pair, self.parameters[ReconstructionConfig])
+        self._asked = False  # only now: a pair that cannot be reconstructed leaves the request open
         self._count += 1
         graph = replace(graph, graph_id=self._count, sequence=self._count)
         self.publish(self._graphs, graph_to_msg(graph), pair.stamp_a_ns)
@@ -60,7 +61,7 @@ class ReconstructionNode(StageNode):
 
     def _on_request(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._asked = True
-        response.success, response.message = True, "the next frame pair will be reconstructed"
+        response.success, response.message = True, "the next usable frame pair will be reconstructed"
         return response
 
 

@@ -28,7 +28,8 @@ class TrackingNode(StageNode):
     """``frame_pair`` and ``reconstruction/graph`` to ``vessel_graph`` and ``vessel_graph/reference``.
 
     When pairs stop, the last graph is published once more with status STALE and its own exposure stamp. Services
-    ``~/reset``, ``get_vessel_graph``, ``save_vessel_graph``.
+    ``~/reset`` (forget the graph), ``~/rebuild`` (keep it until the next reconstruction, which replaces it however good
+    it is), ``get_vessel_graph``, ``save_vessel_graph``.
     """
 
     configs = (TrackingConfig,)
@@ -45,6 +46,7 @@ class TrackingNode(StageNode):
         self._history: deque[VesselGraph] = deque(maxlen=_HISTORY)
         self.reconfigure()
         self.service(Trigger, "~/reset", self._on_reset)
+        self.service(Trigger, "~/rebuild", self._on_rebuild)
         self.service(GetVesselGraph, "get_vessel_graph", self._on_get)
         self.service(SaveVesselGraph, "save_vessel_graph", self._on_save)
 
@@ -101,6 +103,11 @@ class TrackingNode(StageNode):
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.start_over("reset by request")
         response.success, response.message = True, "the next reconstruction starts a new graph"
+        return response
+
+    def _on_rebuild(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._tracker.force_rebuild()
+        response.success, response.message = True, "the next reconstruction replaces the graph"
         return response
 
     def _on_get(self, request: GetVesselGraph.Request, response: GetVesselGraph.Response) -> GetVesselGraph.Response:
