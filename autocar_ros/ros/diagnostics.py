@@ -15,6 +15,7 @@ from autocar_ros.types import NANOSECONDS
 
 _WINDOW = 300  # newest latencies that the percentiles are taken of
 _PERIOD = 1.0  # s
+_NO_CLOCK = "use_sim_time is set but nobody publishes /clock: start bag_player or set use_sim_time to false"
 _LOG_EVERY = 5.0  # s, the same reason is logged at most this often
 
 
@@ -22,7 +23,7 @@ class Diagnostics:
     """Counts and reports on ``/diagnostics`` once a second.
 
     `level` is ERROR after a fault or an unexpected exception, WARN when something was dropped since the last report,
-    a needed input is silent, or a partner's QoS does not fit; the message names cause and remedy.
+    a needed input or /clock is silent, or a partner's QoS does not fit; the message names cause and remedy.
     """
 
     def __init__(self, node: Node, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -84,7 +85,8 @@ class Diagnostics:
         """Present state; starts the next interval of "since the last report"."""
         silent = [(False, text) for t, limit in self._expected.items() if (text := self._silence(t, limit))]
         recent = [(bad, _sentence(reason, text)) for reason, (bad, text) in self._recent.items()]
-        found = sorted([*self._lasting.values(), *recent, *silent], key=lambda t: not t[0])  # errors first
+        clockless = [(False, _NO_CLOCK)] if self._waits_for_clock() else []
+        found = sorted([*self._lasting.values(), *recent, *clockless, *silent], key=lambda t: not t[0])  # errors first
         self._recent.clear()
         level = DiagnosticStatus.ERROR if found and found[0][0] else DiagnosticStatus.WARN
         return DiagnosticStatus(
@@ -106,6 +108,10 @@ class Diagnostics:
             self._node.get_logger().error(text)
         else:
             self._node.get_logger().warning(text)
+
+    def _waits_for_clock(self) -> bool:
+        simulated = bool(self._node.get_parameter("use_sim_time").value)
+        return simulated and self._node.get_clock().now().nanoseconds == 0
 
     def _silence(self, topic: str, limit: float) -> str:
         seconds = self._monotonic() - self._last_heard[topic]

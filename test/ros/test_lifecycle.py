@@ -184,6 +184,13 @@ def test_a_clock_that_jumps_back_does_no_harm_before_configuration(bench):
     assert not node.diagnostics.dropped
 
 
+def test_simulated_time_without_a_clock_is_told(bench):
+    bench.start(Echo, use_sim_time=True)
+    bench.wait(lambda: "nobody publishes /clock: start bag_player" in bench.messages().get("/echo", ""), "silent")
+    bench.sender(Clock, "/clock").publish(Clock(clock=to_time(SECOND)))
+    bench.wait(lambda: level(bench) == DiagnosticStatus.OK, "still told")
+
+
 def image(seconds):
     message = Image()
     message.header.stamp = to_time(round(seconds * SECOND))

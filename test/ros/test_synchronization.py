@@ -22,9 +22,9 @@ POSES = {"a": POSE_A, "b": POSE_B}
 class Planes:
     """Sends masks and poses of both planes and knows what came out."""
 
-    def __init__(self, bench, with_poses=True):
+    def __init__(self, bench, with_poses=True, **parameters):
         self.bench = bench
-        self.node = bench.start(SynchronizationNode)
+        self.node = bench.start(SynchronizationNode, **parameters)
         self.pairs = bench.collect(FramePair, "/frame_pair")
         self.masks = {p: bench.sender(Image, f"/plane_{p}/mask", BEST_EFFORT) for p in "ab"}
         self.poses = (
@@ -176,6 +176,13 @@ def test_one_living_plane_alone_is_reported(planes):
     planes.expect_message("plane B sends no frames while plane A does")
     planes.send_both(2.5)
     planes.expect_pairs(1)
+
+
+def test_reports_do_not_wait_for_simulated_time(bench):
+    planes = Planes(bench, use_sim_time=True)
+    for k in range(15):
+        planes.send_mask("a", 1 + k / 10)
+    planes.expect_message("plane B sends no frames")
 
 
 def test_out_of_order_and_repeated_frames_give_no_second_pair(planes):

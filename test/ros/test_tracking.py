@@ -95,6 +95,16 @@ def test_when_frames_stop_the_last_graph_is_published_once_more_as_stale(bench, 
     bench.wait(lambda: bench.graphs[-1].status == VesselGraph.STATUS_OK, "does not recover")
 
 
+def test_silence_is_noticed_while_simulated_time_stands_still(bench):
+    node = bench.start(TrackingNode, use_sim_time=True)
+    bench.graphs = bench.collect(VesselGraph, "/vessel_graph")
+    bench.pairs = bench.sender(FramePair, "/frame_pair", BEST_EFFORT)
+    bench.new = bench.sender(VesselGraph, "/reconstruction/graph")
+    bench.wait_matched("/vessel_graph")
+    start(bench, node)
+    bench.wait(lambda: bench.graphs[-1].status == VesselGraph.STATUS_STALE, "never stale")
+
+
 def test_reset_starts_a_new_graph(bench, tracking):
     start(bench, tracking)
     old = bench.graphs[-1].graph_id

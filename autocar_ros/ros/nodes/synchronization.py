@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from geometry_msgs.msg import Transform
+from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
@@ -56,7 +57,7 @@ class SynchronizationNode(StageNode):
         self.input(EcgSamples, "ecg", self._on_ecg, qos.stream(), ordered=False)
         self.input(TFMessage, "/tf", self._on_transforms, qos.stream())
         self.input(TFMessage, "/tf_static", self._on_transforms, qos.latched(_STATIC))
-        self.every(1.0, self._report)
+        self.every(1.0, self._report, Clock(clock_type=ClockType.STEADY_TIME))
 
     def clear(self) -> None:
         """Forget frames, poses and ECG."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from autocar_ros import msg as ros
@@ -61,7 +62,7 @@ class TrackingNode(StageNode):
         self.input(FramePair, "frame_pair", self._on_pair, needed=True, stamp=pair_stamp)
         new = "reconstruction/graph"
         self.input(ros.VesselGraph, new, self._on_new_graph, qos.event(), ordered=False, stamp=graph_stamp)
-        self._watch = self.every(_SILENCE, self._on_silence)
+        self._watch = self.every(_SILENCE, self._on_silence, Clock(clock_type=ClockType.STEADY_TIME))
 
     def clear(self) -> None:
         """Forget the graph and the past."""
