@@ -22,6 +22,19 @@ from autocar_ros.types import NANOSECONDS, CArmPose, FloatArray, FramePair, Mask
 PATIENCE = 1.0  # s a frame of simultaneous planes waits for its partner, and a plane may be silent
 MOST_FRAMES = 256  # kept of one plane
 MOST_POSES = 256
+REMEDIES = {  # part of a reason why something was dropped -> what to do
+    "cannot be used": "correct what its source sends",
+    "clock jumped back": "nothing to do if a recording looped; otherwise set the clocks of both planes alike",
+    "not a mono8 image": "send masks of one byte a pixel",
+    "repeated a stamp": "stamp each frame with its own exposure, and let one node alone send this plane",
+    "after a newer one was paired": "send the frames of a plane in the order of their exposures",
+    "overtaken by a newer pair": "harmless if seldom; otherwise let both planes run at one frame rate",
+    "within max_pair_skew": "set the clocks of both planes alike or raise max_pair_skew; one C-arm needs mode phase",
+    "of the same heart phase": "let the ECG cover both runs, or raise phase_tolerance or phase_window",
+    "has no pose": "send carm_pose, or camera_info and TF, of this plane",
+    "older than pose_timeout": "send the pose with every frame, stamped alike, or raise pose_timeout",
+    "another size than its pose": "give rows and columns of the mask in the pose",
+}
 
 
 @dataclass(eq=False)
@@ -256,6 +269,11 @@ class Pairing:
             gone = plane.frames[: len(plane.frames) - len(keep)]
             self.drops.update(f.reason for f in gone if not f.used)
             plane.frames = keep
+
+
+def remedy(reason: str) -> str:
+    """What to do about a reason in `Pairing.drops`."""
+    return "; ".join(text for part, text in REMEDIES.items() if part in reason)
 
 
 def _later(old: int | None, new: int) -> int:

@@ -193,6 +193,12 @@ def test_out_of_order_and_repeated_frames_give_no_second_pair(planes):
     assert [round(c.to_ns(m.header.stamp) / 1e8) for m in planes.pairs] == [10, 12, 13]
 
 
+def test_dropped_frames_are_told_with_a_remedy(planes):
+    for t in (1.0, 1.0):
+        planes.send_both(t)
+    planes.expect_message("plane A repeated a stamp: stamp each frame with its own exposure")
+
+
 def test_stamps_that_jump_back_start_over(planes):
     for t in (100.0, 100.1, 3.0, 3.1):
         planes.send_both(t)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autocar_ros.config import SynchronizationConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.sync.pairing import MOST_FRAMES, Pairing
+from autocar_ros.sync.pairing import MOST_FRAMES, Pairing, remedy
 from autocar_ros.types import CArmPose, PhaseSource
 
 MS = 1_000_000
@@ -19,8 +19,19 @@ MASK = np.zeros((64, 64), np.uint8)
 MASK[10:50, 30:36] = 255
 
 
+_made: list[Pairing] = []
+
+
+@pytest.fixture(autouse=True)
+def every_drop_has_a_remedy():
+    _made.clear()
+    yield
+    assert not [reason for made in _made for reason in made.drops if not remedy(reason)]
+
+
 def pairing(poses: bool = True, **options) -> Pairing:
     made = Pairing(SynchronizationConfig(**options))
+    _made.append(made)
     if poses:
         for plane in "ab":
             made.add_pose(plane, 0, POSE)

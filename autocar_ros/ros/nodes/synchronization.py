@@ -19,7 +19,7 @@ from autocar_ros.ros.conversions import ecg_from_msg, pair_to_msg, pose_from_cam
 from autocar_ros.ros.images import image_from_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import WORLD_FRAME, to_ns
-from autocar_ros.sync.pairing import Pairing
+from autocar_ros.sync.pairing import Pairing, remedy
 
 _STATIC = 100  # messages on /tf_static that are taken at once: each broadcaster latches its own
 
@@ -93,7 +93,7 @@ class SynchronizationNode(StageNode):
 
     def _report(self) -> None:
         for reason, count in (self._pairing.drops - self._reported).items():
-            self.diagnostics.drop(reason, "", count=count)
+            self.diagnostics.drop(reason, remedy(reason), count=count)
         self._reported = Counter(self._pairing.drops)
         self.diagnostics.trouble("pairing", "; ".join(self._pairing.problems()) or None, error=False)
 
