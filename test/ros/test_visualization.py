@@ -1,6 +1,5 @@
 """Node `visualization` alone, over DDS, and its markers."""
 
-import numpy as np
 import pytest
 from ros.probe import BEST_EFFORT
 from ros.scenes import POSE_A, POSE_B, image, pair, tree
@@ -8,12 +7,11 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
-from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.msg import CArmPose, FramePair, VesselGraph
 from autocar_ros.ros import conversions as c
 from autocar_ros.ros.clouds import unpack_cloud
 from autocar_ros.ros.images import image_to_msg
-from autocar_ros.ros.markers import deletions, graph_markers, overlay
+from autocar_ros.ros.markers import deletions, graph_markers
 from autocar_ros.ros.nodes.visualization import VisualizationNode
 from autocar_ros.types import GraphStatus
 
@@ -35,23 +33,6 @@ def test_markers_of_a_graph_that_is_not_confirmed_are_faint():
 def test_deletions_name_the_marker():
     (gone,) = deletions([("LAD", 1)], 5)
     assert (gone.ns, gone.id, gone.action) == ("LAD", 1, Marker.DELETE)
-
-
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-def test_overlay_colours_the_projected_graph_only(kind):
-    frame = np.full((POSE_A.rows, POSE_A.columns), 100, kind)
-    frame[0, 0] = 0
-    camera = camera_from_pose(POSE_A)
-    picture = overlay(frame, camera, tree())
-    assert picture.shape == (*frame.shape, 3)
-    pixels = np.rint(camera.project(tree().position)[0]).astype(int)
-    coloured = np.ptp(picture.astype(int), axis=2) > 0
-    assert coloured[pixels[:, 1], pixels[:, 0]].all()
-    assert coloured.mean() < 0.05
-
-
-def test_overlay_of_a_graph_outside_the_picture_does_not_fail():
-    assert overlay(np.zeros((8, 8), np.uint8), camera_from_pose(POSE_A), tree(shift=(1e4, 1e5, 800))).shape == (8, 8, 3)
 
 
 @pytest.fixture

@@ -6,19 +6,19 @@ from collections import OrderedDict
 from functools import partial
 from typing import Any
 
-import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from autocar_ros import msg as ros
 from autocar_ros.config import VisualizationConfig
+from autocar_ros.figures.overlay import overlay
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.msg import FramePair
 from autocar_ros.ros import conversions, qos
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
-from autocar_ros.ros.markers import MarkerKey, deletions, graph_markers, overlay
+from autocar_ros.ros.markers import MarkerKey, deletions, graph_markers
 from autocar_ros.ros.stamps import graph_stamp, optical_frame, pair_stamp, to_ns
 from autocar_ros.types import NANOSECONDS, VesselGraph
 
@@ -97,8 +97,8 @@ class VisualizationNode(StageNode):
         if image is None or pose is None:
             return  # a frame lost on the way, or a graph whose frame is long gone
         camera = camera_from_pose(conversions.pose_from_msg(pose))
-        picture = overlay(image_from_msg(image), camera, graph)
-        self.publish(self._overlays[plane], image_to_msg(np.asarray(picture), stamp, optical_frame(plane)), stamp)
+        picture = overlay(image_from_msg(image), graph, camera)
+        self.publish(self._overlays[plane], image_to_msg(picture, stamp, optical_frame(plane)), stamp)
 
 
 def _remember(store: OrderedDict[tuple[str, int], Any], key: tuple[str, int], value: Any) -> None:
