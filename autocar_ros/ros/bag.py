@@ -23,6 +23,8 @@ from rosbags.typesys.store import Typestore
 from autocar_ros.errors import AutocarError, BagError
 from autocar_ros.ros.resources import PACKAGE, message_class, resource, type_name
 
+# topics of the middleware itself: neither recorded nor played
+PLUMBING = ("/clock", "/rosout", "/parameter_events")
 _INFINITE = QosTime(2147483647, 4294967295)
 _RECORD_DEPTH = 50
 

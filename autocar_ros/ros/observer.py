@@ -24,14 +24,13 @@ from autocar_ros import msg as ros
 from autocar_ros.action import ComputeCatheterPath
 from autocar_ros.errors import AutocarError
 from autocar_ros.ros import qos
-from autocar_ros.ros.bag import BagWriter, Recorder
+from autocar_ros.ros.bag import PLUMBING, BagWriter, Recorder
 from autocar_ros.ros.conversions import graph_from_msg, point_to_msg, suggestion_from_msg
 from autocar_ros.ros.middleware import use_middleware_environment
 from autocar_ros.ros.stamps import WORLD_FRAME
 from autocar_ros.types import CatheterPath, FloatArray, VesselGraph
 
 _LEVELS = {b"\x00": "ok", b"\x01": "warning", b"\x02": "error", b"\x03": "stale"}
-_UNRECORDED = ("/clock", "/rosout", "/parameter_events")
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class Observer:
 
 
 def _is_recorded(topic: str) -> bool:
-    return topic not in _UNRECORDED and "/_action/" not in topic and not topic.endswith("/transition_event")
+    return topic not in PLUMBING and "/_action/" not in topic and not topic.endswith("/transition_event")
 
 
 def _answer(result: ComputeCatheterPath.Result) -> PathAnswer:

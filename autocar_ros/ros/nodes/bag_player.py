@@ -11,7 +11,7 @@ from rosgraph_msgs.msg import Clock as ClockMsg
 
 from autocar_ros.config import BagPlayerConfig
 from autocar_ros.errors import BagError, InvalidInputError
-from autocar_ros.ros.bag import BagMessage, BagReader
+from autocar_ros.ros.bag import PLUMBING, BagMessage, BagReader
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.resources import message_class
 from autocar_ros.ros.stamps import to_time
@@ -19,7 +19,6 @@ from autocar_ros.types import NANOSECONDS
 
 # what a C-arm and a user send: the last parts of the names in docs/interfaces.md
 INPUTS = ("image_raw", "carm_pose", "camera_info", "ecg", "catheter/tip", "clicked_point", "/tf", "/tf_static")
-_NEVER = ("/clock", "/rosout", "/parameter_events")
 
 
 class BagPlayerNode(StageNode):
@@ -97,7 +96,7 @@ class BagPlayerNode(StageNode):
 
 def is_played(topic: str, selection: str) -> bool:
     """Whether a topic of a bag is played, for option `topics` = "all" or "inputs"."""
-    return topic not in _NEVER and (selection == "all" or topic.endswith(INPUTS))
+    return topic not in PLUMBING and (selection == "all" or topic.endswith(INPUTS))
 
 
 if __name__ == "__main__":
