@@ -33,11 +33,16 @@ def draw_session(session: Session, bag: Path, out: Path) -> list[Picture]:
 
 
 def shown_graph(session: Session) -> VesselGraph:
-    """Graph of the exposure with the most true vessels in view, the first of equals; without truth, the longest one."""
+    """Graph of the exposure with the most true vessels in view, the first of equals; without truth, the longest one.
 
-    def seen(graph: VesselGraph) -> float:
+    A graph whose frames the recorder missed is shown only when there is no other.
+    """
+    recorded = {plane: set(session.exposures[plane]) for plane in PLANES}
+
+    def seen(graph: VesselGraph) -> tuple[int, float]:
+        frames = (graph.stamp_a_ns in recorded["a"]) + (graph.stamp_b_ns in recorded["b"])
         truth = session.truths.get(graph.stamp_a_ns)
-        return float(sample_centreline(visible_part(truth) if truth else graph).length.sum())
+        return frames, float(sample_centreline(visible_part(truth) if truth else graph).length.sum())
 
     drawable = [graph for graph in session.graphs if len(graph)]
     if not drawable:
