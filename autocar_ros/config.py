@@ -252,3 +252,26 @@ class BagPlayerConfig(_Checked):
     loop: bool = option(False, "start again at the end; /clock jumps back", fixed=True)
     delay: float = option(1.0, "wait before the first message, for subscribers to find us", "s", 0.0, 60.0, fixed=True)
     clock_rate: float = option(100.0, "messages on /clock", "Hz", 1.0, 1000.0, fixed=True)
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Checked):
+    """How a network is trained (`training/loop.py`); the budget is `minutes`, `steps`, or what ends first."""
+
+    minutes: float = option(0.0, "time to train, resumed runs included; 0 = any", "min", 0.0)
+    steps: int = option(0, "steps to train; 0 = any", low=0)
+    batch: int = option(4, "samples of a step and process", low=1, high=4096)
+    learning_rate: float = option(2e-3, "largest learning rate; falls along a cosine over the budget", "", 0.0, 1.0)
+    warm_up: int = option(50, "steps in which the learning rate rises", "", 0, 100_000)
+    weight_decay: float = option(0.01, "of AdamW, on weights of two and more dimensions", "", 0.0, 1.0)
+    clip: float = option(1.0, "largest norm of the gradient", "", 1e-6)
+    averaging: float = option(
+        0.999, "decay of the running average of the weights, which is validated and kept", "", 0.0, 1.0
+    )
+    seed: int = option(0, "everything random follows from it", low=0)
+    workers: int = option(1, "processes that prepare samples; 0 = the training process does", low=0, high=256)
+    reuse: int = option(2, "how often a prepared sample is used", low=1, high=1000)
+    buffer: int = option(64, "prepared samples from which the next is drawn", low=1, high=100_000)
+    checkpoint_minutes: float = option(5.0, "time between two checkpoints", "min", 0.0)
+    validate_minutes: float = option(15.0, "time between two validations", "min", 0.0)
+    device: str = option("cpu", "where the network runs", choices=("cpu", "cuda"))

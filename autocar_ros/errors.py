@@ -35,3 +35,11 @@ class PlanningError(AutocarError):
 
 class BagError(AutocarError):
     """A bag that cannot be read or written."""
+
+
+class WeightsError(AutocarError):
+    """Weights of a network that are missing, damaged or of another network."""
+
+
+class TrainingError(AutocarError):
+    """Training that cannot start, continue or come to anything."""

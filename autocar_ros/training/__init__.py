@@ -1,0 +1,1 @@
+"""Training of the networks, on one or several processes."""

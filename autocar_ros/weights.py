@@ -1,0 +1,94 @@
+"""Trained weights as files: tensors and metadata as safetensors, a checksum beside them. No pickle is ever loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from autocar_ros.errors import WeightsError
+
+AGAIN = "fetch the file again, or train new ones with `autocar train`"
+
+
+class Weights(NamedTuple):
+    """What a weights file holds."""
+
+    state: dict[str, Tensor]
+    metadata: dict[str, str]  # kind, architecture, threshold, seed, hours, commit ...
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a file of weights and its checksum (`sha256sum -c` reads it); `metadata` must name the `kind` of network.
+
+    A reader never meets half a file.
+    """
+    if "kind" not in metadata:
+        raise WeightsError("weights need the kind of their network in the metadata")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    save_file({name: t.detach().cpu().clone().contiguous() for name, t in state.items()}, new, dict(metadata))
+    line = f"{_sha256(new)}  {path.name}\n"
+    os.replace(new, path)
+    checksum_file(path).write_text(line)
+
+
+def load_weights(path: Path, kind: str) -> Weights:
+    """Read weights of a `kind` of network onto the CPU.
+
+    Raises
+    ------
+    WeightsError
+        When the file or its checksum is missing, does not fit the checksum, or is of another kind.
+    """
+    if not path.is_file():
+        raise WeightsError(f"no weights at {path}: name another file, or train them with `autocar train`")
+    if not checksum_file(path).is_file():
+        raise WeightsError(f"{path} has no checksum beside it: copy {checksum_file(path).name} too")
+    if checksum_file(path).read_text().split()[:1] != [_sha256(path)]:
+        raise WeightsError(f"{path} does not fit its checksum, it is damaged or incomplete: {AGAIN}")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is no weights file ({error}): {AGAIN}") from error
+    if metadata.get("kind") != kind:
+        raise WeightsError(f"{path} holds weights of the kind {metadata.get('kind')!r}, wanted are those of {kind!r}")
+    return Weights(state, metadata)
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor], source: str = "these weights") -> None:
+    """Give weights to a model of the same architecture.
+
+    Raises
+    ------
+    WeightsError
+        When a tensor is missing, unknown or of another shape.
+    """
+    wanted = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    given = {name: tuple(t.shape) for name, t in state.items()}
+    different = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+    if different:
+        name = different[0]
+        raise WeightsError(
+            f"{source} are of another architecture: {len(different)} tensors differ, the first is {name}, "
+            f"{given.get(name, 'missing')} for {wanted.get(name, 'none')}"
+        )
+    model.load_state_dict(state)
+
+
+def checksum_file(path: Path) -> Path:
+    """Where the checksum of a weights file lies."""
+    return path.with_name(path.name + ".sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
