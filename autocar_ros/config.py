@@ -188,6 +188,26 @@ class SimulationConfig(_Checked):
 
 
 @dataclass(frozen=True)
+class CaseConfig(_Checked):
+    """One still pair of masks to train or evaluate a reconstruction with (`synthetic/cases.py`); default: perfect."""
+
+    tree: str = option("both", "coronary tree; both: either, at random", choices=("left", "right", "both"))
+    views: str = option(
+        "clinical",
+        "clinical: two views as clinics choose them; uniform: any two directions (no pose adaptation)",
+        choices=("clinical", "uniform"),
+    )
+    image_size: int = option(512, "rows and columns of the masks", "px", 64, 1024)
+    misalignment: float = option(
+        0.0, "root mean square distance between where both views saw a vessel point", "mm", 0.0, 20.0
+    )
+    elastic: float = option(0.0, "root mean square bending of each mask, at the isocentre", "mm", 0.0, 20.0)
+    damage: float = option(0.0, "how badly the masks are segmented", "", 0.0, 1.0)
+    pose_angle: float = option(0.0, "standard deviation of the believed angles", "deg", 0.0, 20.0)
+    pose_shift: float = option(0.0, "standard deviation of the believed isocentre", "mm", 0.0, 50.0)
+
+
+@dataclass(frozen=True)
 class FrameChoiceConfig(_Checked):
     """Which frames are worked on (`ros/nodes/segmentation.py`)."""
 

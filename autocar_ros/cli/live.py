@@ -16,8 +16,8 @@ from scipy.sparse.csgraph import dijkstra
 
 from autocar_ros.cli.console import progress
 from autocar_ros.errors import AutocarError
-from autocar_ros.evaluation.graph_metrics import visible_part
 from autocar_ros.types import FloatArray, VesselGraph
+from autocar_ros.vessels.tree import visible_part
 
 TICK = 0.5  # s
 SHOWN = 2.0  # Hz of overlays and markers: two cores carry simulator and recorder beside the chain

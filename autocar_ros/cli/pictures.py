@@ -8,7 +8,7 @@ import cv2
 
 from autocar_ros.cli.session import read_images
 from autocar_ros.errors import AutocarError
-from autocar_ros.evaluation.graph_metrics import sample_centreline, visible_part
+from autocar_ros.evaluation.graph_metrics import sample_centreline
 from autocar_ros.evaluation.session import PLANES, Session, latencies
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.figures.overlay import overlay
@@ -16,6 +16,7 @@ from autocar_ros.figures.route import draw_path
 from autocar_ros.figures.timing import latency_histogram, latency_timeline
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.types import NANOSECONDS, VesselGraph
+from autocar_ros.vessels.tree import visible_part
 
 Picture = tuple[Path, str]  # file and caption
 

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.metrics import Correspondence, correspondence
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
-from autocar_ros.types import CArmPose, FloatArray, IntArray, SeenBy, VesselGraph
+from autocar_ros.types import CArmPose, FloatArray, IntArray, VesselGraph
 from autocar_ros.vessels import tree
 
 SAMPLE_STEP = 0.25  # mm: samples on both lines change a distance of 1 mm by less than 1 %
@@ -72,27 +72,13 @@ def sample_centreline(graph: VesselGraph, step: float = SAMPLE_STEP) -> Centreli
     return Centreline(points, (edge_length / pieces)[edge], radius)
 
 
-def visible_part(graph: VesselGraph, seen: SeenBy = SeenBy.BOTH) -> VesselGraph:
-    """Part of a graph whose nodes are seen by all planes of `seen`; an edge stays when both its nodes do."""
-    keep = (graph.seen_by & seen) == seen
-    return graph.with_(
-        position=graph.position[keep],
-        radius=graph.radius[keep],
-        edges=tree.keep_nodes(len(graph), graph.edges, keep),
-        branch=graph.branch[keep],
-        confidence=graph.confidence[keep],
-        sigma=graph.sigma[keep],
-        seen_by=graph.seen_by[keep],
-    )
-
-
 def graph_score(predicted: VesselGraph, truth: VesselGraph, extent: VesselGraph | None = None) -> GraphScore:
     """Score a predicted graph.
 
     Parameters
     ----------
     predicted : the graph to judge; without edges it scores recall 0 and NaN errors
-    truth : the part of the true tree that should have been found (`visible_part`)
+    truth : the part of the true tree that should have been found (`vessels.tree.visible_part`)
     extent : all true vessels, a prediction on which is no mistake; `truth` unless given
 
     Raises

@@ -13,10 +13,11 @@ import numpy as np
 
 from autocar_ros.config import SynchronizationConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.evaluation.graph_metrics import graph_correspondence, graph_score, visible_part
+from autocar_ros.evaluation.graph_metrics import graph_correspondence, graph_score
 from autocar_ros.evaluation.identity import identity
 from autocar_ros.evaluation.report import quantiles, spread
 from autocar_ros.types import NANOSECONDS, CArmPose, CatheterPath, FloatArray, VesselGraph
+from autocar_ros.vessels.tree import visible_part
 
 PLANES = ("a", "b")
 TIMED = ("plane_a/mask", "plane_b/mask", "frame_pair", "reconstruction/graph", "vessel_graph")

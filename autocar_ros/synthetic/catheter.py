@@ -6,7 +6,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from autocar_ros.synthetic.tubes import Tubes
-from autocar_ros.types import FloatArray, IntArray
+from autocar_ros.types import FloatArray, IntArray, VesselGraph
 
 RADIUS = 1.0  # mm, 6 French
 LUMEN = 0.85  # mm
@@ -47,3 +47,9 @@ class Catheter:
     def position(self, ostium: FloatArray) -> FloatArray:
         """Nodes (N, 3) mm, tip first, when the ostium is at (3,) mm."""
         return np.asarray(self._rest + np.exp(-self._along / YIELD)[:, None] * (ostium - self._rest[0]))
+
+
+def lay_catheter(graph: VesselGraph) -> Catheter:
+    """Catheter in the root of a tree, whose node 0 is the ostium."""
+    direction = graph.position[3] - graph.position[0]
+    return Catheter(graph.position[0], direction / np.linalg.norm(direction))

@@ -11,7 +11,7 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.synthetic.anatomy import Anatomy, draw_anatomy
-from autocar_ros.synthetic.catheter import ATTENUATION, Catheter
+from autocar_ros.synthetic.catheter import ATTENUATION, lay_catheter
 from autocar_ros.synthetic.contrast import Contrast
 from autocar_ros.synthetic.ecg import ecg_samples
 from autocar_ros.synthetic.motion import Motion, draw_motion
@@ -56,7 +56,7 @@ class Scene:
         self.contrast = Contrast(config.contrast)
         graph = self.anatomy.graph
         self._tubes = Tubes(graph.position, graph.radius, graph.edges, graph.branch)
-        self._catheter = _lay_catheter(graph) if config.catheter else None
+        self._catheter = lay_catheter(graph) if config.catheter else None
         size = config.image_size
         if config.views == "standard":
             poses = standard_pair(config.tree, size)
@@ -140,9 +140,3 @@ class Scene:
         if plane.tissue is None:
             return np.zeros((plane.true_pose.rows, plane.true_pose.columns), np.float32)
         return plane.tissue.attenuation(self.motion.breathing_offset(time))
-
-
-def _lay_catheter(graph: VesselGraph) -> Catheter:
-    """Catheter in the root of a tree."""
-    direction = graph.position[3] - graph.position[0]
-    return Catheter(graph.position[0], direction / np.linalg.norm(direction))

@@ -75,15 +75,13 @@ def _rivals(position: FloatArray, radius: FloatArray, edges: IntArray, branch: I
     """For each edge the earlier edges of other branches that share space with it, as start (E + 1,) and list."""
     middle = position[edges].mean(axis=1)
     size = radius[edges].max(axis=1)
-    near = KDTree(middle).query_ball_point(middle, size + size.max() + 1.0)
-    start, found = [0], []
-    for i, candidates in enumerate(near):
-        for j in candidates:
-            touching = np.linalg.norm(middle[i] - middle[j]) < size[i] + size[j] + 0.5
-            if j < i and branch[j] != branch[i] and touching:
-                found.append(j)
-        start.append(len(found))
-    return np.array(start, np.int64), np.array(found, np.int64)
+    pairs = KDTree(middle).query_pairs(2 * size.max() + 0.5, output_type="ndarray")
+    early, late = np.sort(pairs, axis=1).T
+    touching = np.linalg.norm(middle[early] - middle[late], axis=1) < size[early] + size[late] + 0.5
+    keep = touching & (branch[early] != branch[late])
+    order = np.lexsort((early[keep], late[keep]))
+    start = np.concatenate([[0], np.cumsum(np.bincount(late[keep], minlength=len(edges)))])
+    return start.astype(np.int64), early[keep][order].astype(np.int64)
 
 
 @njit(cache=True, fastmath=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
-from autocar_ros.types import FloatArray, IntArray
+from autocar_ros.types import FloatArray, IntArray, SeenBy, VesselGraph
 
 
 class Rooted(NamedTuple):
@@ -93,6 +93,20 @@ def keep_nodes(count: int, edges: IntArray, keep: NDArray[np.bool_]) -> IntArray
     index = np.cumsum(keep) - 1
     inside = keep[edges].all(1)
     return np.asarray(index[edges[inside]], np.int64).reshape(-1, 2)
+
+
+def visible_part(graph: VesselGraph, seen: SeenBy = SeenBy.BOTH) -> VesselGraph:
+    """Part of a graph whose nodes are seen by all planes of `seen`; an edge stays when both its nodes do."""
+    keep = (graph.seen_by & seen) == seen
+    return graph.with_(
+        position=graph.position[keep],
+        radius=graph.radius[keep],
+        edges=keep_nodes(len(graph), graph.edges, keep),
+        branch=graph.branch[keep],
+        confidence=graph.confidence[keep],
+        sigma=graph.sigma[keep],
+        seen_by=graph.seen_by[keep],
+    )
 
 
 def prune_spurs(points: FloatArray, edges: IntArray, limit: FloatArray) -> NDArray[np.bool_]:

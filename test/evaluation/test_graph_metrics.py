@@ -16,9 +16,9 @@ from autocar_ros.evaluation.graph_metrics import (
     graph_score,
     match_points,
     sample_centreline,
-    visible_part,
 )
 from autocar_ros.types import CArmPose, SeenBy
+from autocar_ros.vessels.tree import visible_part
 
 
 def test_samples_carry_the_length(fork):
