@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -51,7 +51,10 @@ class Task(Protocol):
         """Figures of a model: `dice` decides which weights are kept, `threshold` is the best one."""
 
     def metadata(self) -> dict[str, str]:
-        """What travels with the weights: `kind` of network, `architecture` as JSON, what it is trained on."""
+        """What travels with the weights: `kind` of network, `architecture` as JSON, and what else tells runs apart.
+
+        `data` and `limits`, sentences for the model card, may be among them.
+        """
 
 
 class Progress(NamedTuple):
@@ -92,22 +95,12 @@ class Outcome(NamedTuple):
     finished: bool  # the budget is spent; if not, the same call continues
 
 
-def train(
-    task: Task,
-    config: TrainConfig,
-    out: Path,
-    listener: Listener | None = None,
-    start: Mapping[str, Tensor] | None = None,
-) -> Outcome:
+def train(task: Task, config: TrainConfig, out: Path, listener: Listener | None = None) -> Outcome:
     """Train until the budget is spent, or a signal to end or interrupt arrives; continue from a checkpoint in `out`.
 
     Every step averages the gradients of `config.batch` samples of every process. A resumed run goes on exactly where
-    the checkpoint was written. `out` gets `checkpoint.pt`, `log.jsonl` and `tensorboard/`.
-
-    Parameters
-    ----------
-    start
-        Weights to start from; a checkpoint goes before.
+    the checkpoint was written; without one training starts from the weights that the model has. `out` gets
+    `checkpoint.pt`, `log.jsonl` and `tensorboard/`.
 
     Raises
     ------
@@ -119,7 +112,7 @@ def train(
     if not config.minutes and not config.steps:
         raise ConfigError("training needs a budget: set minutes, steps or both")
     with joined(config.device) as ranks, _stop_flag() as stop:
-        return _Trainer(task, config, out, ranks, listener or Listener(), start).run(stop)
+        return _Trainer(task, config, out, ranks, listener or Listener()).run(stop)
 
 
 def learning_rate(config: TrainConfig, step: int, fraction: float) -> float:
@@ -139,22 +132,13 @@ def spent(config: TrainConfig, step: int, elapsed: float) -> float:
 class _Trainer:
     """One run."""
 
-    def __init__(
-        self,
-        task: Task,
-        config: TrainConfig,
-        out: Path,
-        ranks: Ranks,
-        listener: Listener,
-        start: Mapping[str, Tensor] | None,
-    ) -> None:
+    def __init__(self, task: Task, config: TrainConfig, out: Path, ranks: Ranks, listener: Listener) -> None:
         self.task, self.config, self.out, self.ranks, self.listener = task, config, out, ranks, listener
         fixed = {name: value for name, value in asdict(config).items() if name not in FREE}
         self.of_run = {**fixed, "processes": ranks.world, **task.metadata()}
         found = ranks.share(load_checkpoint(out / CHECKPOINT, self.of_run) if ranks.leads else None)
         self.step, self.before, self.skipped, self.best = 0, 0.0, 0, Best()
-        first = ranks.share(dict(start) if start else task.model.state_dict())
-        task.model.load_state_dict(first)
+        task.model.load_state_dict(ranks.share(task.model.state_dict()))
         self.state = State(task.model, config, ranks.device)
         if found:
             self.state.restore(found["state"])
