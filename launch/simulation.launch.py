@@ -6,7 +6,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from autocar_ros.ros.resources import resource
+from autocar_ros.resources import resource
 from launch import LaunchDescription
 
 

@@ -21,7 +21,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from autocar_ros.errors import AutocarError, BagError
-from autocar_ros.ros.resources import PACKAGE, message_class, resource, type_name
+from autocar_ros.resources import PACKAGE, resource
+from autocar_ros.ros.message_types import message_class, type_name
 
 # topics of the middleware itself: neither recorded nor played
 PLUMBING = ("/clock", "/rosout", "/parameter_events")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from autocar_ros.ros.resources import resource
+from autocar_ros.resources import resource
 
 # a node is one thread of work; several nodes with a pool of threads each only fight for the cores
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

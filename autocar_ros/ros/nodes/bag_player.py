@@ -13,7 +13,7 @@ from autocar_ros.config import BagPlayerConfig
 from autocar_ros.errors import BagError, InvalidInputError
 from autocar_ros.ros.bag import PLUMBING, BagMessage, BagReader
 from autocar_ros.ros.lifecycle import StageNode, main
-from autocar_ros.ros.resources import message_class
+from autocar_ros.ros.message_types import message_class
 from autocar_ros.ros.stamps import to_time
 from autocar_ros.types import NANOSECONDS
 
