@@ -7,7 +7,8 @@ MODULES = """
     rclpy action_msgs.msg builtin_interfaces.msg diagnostic_msgs.msg geometry_msgs.msg lifecycle_msgs.srv nav_msgs.msg
     rosgraph_msgs.msg sensor_msgs.msg std_msgs.msg std_srvs.srv tf2_msgs.msg visualization_msgs.msg
     autocar_ros.msg autocar_ros.srv autocar_ros.action
-    array_api_compat cv2 gdcm matplotlib networkx numba numpy pydicom rich rosbags scipy skimage torch typer
+    array_api_compat cv2 gdcm matplotlib networkx numba numpy pydicom rich rosbags safetensors scipy skimage
+    torch typer
 """
 SHOWN = ("autocar_ros", "ros-rclpy", "numpy", "torch", "numba", "opencv-python-headless")
 

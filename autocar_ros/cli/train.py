@@ -122,7 +122,7 @@ def make_task(network: Network, variant: str, seed: int) -> tuple[str, Task]:
     from autocar_ros.training.sbp import SbpTask
 
     architecture = Architecture(lifting=variant != "no_lifting")
-    return names[variant], SbpTask(architecture, seed, uniform=variant == "uniform")
+    return names[variant], SbpTask(architecture, seed, "uniform" if variant == "uniform" else "clinical")
 
 
 def settings_table(name: str, settings: TrainConfig) -> Table:

@@ -30,8 +30,10 @@ class Log:
             for name, value in values.items():
                 self._board.add_scalar(f"{kind}/{name}", value, step)
 
-    def close(self) -> None:
-        """Write what is left."""
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._board:
             self._board.close()
 

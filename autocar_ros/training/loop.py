@@ -33,7 +33,9 @@ FREE = ("minutes", "steps", "workers", "device", "checkpoint_minutes", "validate
 class Task(Protocol):
     """What is trained: a network, its samples, its loss and its validation."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """Network to train, with the weights to start from."""
 
     def sample(self, k: int) -> Any:
         """Draw and prepare training sample `k`, on the CPU, in a worker process; `k` alone decides which.
@@ -151,9 +153,13 @@ class _Trainer:
 
     def run(self, stop: threading.Event) -> Outcome:
         """Train; only the leading process validates, logs and saves."""
-        if self.ranks.leads:
-            self.log = Log(self.out, self.step)
+        if not self.ranks.leads:
+            return self._train(stop)
+        with Log(self.out, self.step) as self.log:
             self.validation = self.task.validation()
+            return self._train(stop)
+
+    def _train(self, stop: threading.Event) -> Outcome:
         self.began = time.monotonic()
         elapsed = saved = validated = self.before
         stopped, fraction = False, spent(self.config, self.step, elapsed)
@@ -173,7 +179,6 @@ class _Trainer:
             if not stopped and self.best.step < self.step:
                 self._validate()
             self._save()
-            self.log.close()
         return Outcome(self.best, self.step, self._elapsed(), not stopped)
 
     def _elapsed(self) -> float:
