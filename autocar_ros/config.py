@@ -89,6 +89,15 @@ class SynchronizationConfig(_Checked):
 class ReconstructionConfig(_Checked):
     """Key-frame pair to a new vessel graph (`sbp/`, `vessels/`)."""
 
+    method: str = option(
+        "network",
+        "network: sparse back-projection, trained; lifting: centrelines lifted by dynamic programming, which needs no "
+        "weights and is the fallback where none are installed",
+        choices=("network", "lifting"),
+        fixed=True,
+    )
+    weights: str = option("", "weights of the network; empty: those that come with the package", fixed=True)
+    device: str = option("cpu", "where the network runs", choices=("cpu", "cuda"), fixed=True)
     smallest_angle: float = option(10.0, "smallest angle between the views", "deg", 1.0, 90.0)
     box_size: float = option(200.0, "edge of the cube around the isocentre that is reconstructed", "mm", 20.0, 400.0)
     tolerance: float = option(2.0, "distance from a mask that a voxel may have (motion, pose error)", "mm", 0.0, 20.0)

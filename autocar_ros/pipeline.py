@@ -8,20 +8,20 @@ from typing import NamedTuple
 import numpy as np
 
 from autocar_ros.config import ReconstructionConfig, SegmentationConfig, SynchronizationConfig, TrackingConfig
-from autocar_ros.errors import InvalidInputError, ReconstructionError
-from autocar_ros.geometry.carm import angle_between, camera_from_pose
+from autocar_ros.errors import ReconstructionError
+from autocar_ros.geometry.carm import angle_between
 from autocar_ros.imaging.segmentation import segment_vessels
-from autocar_ros.sbp.backproject import hull, make_views, tube_volume
+from autocar_ros.sbp.backproject import hull, tube_volume
 from autocar_ros.sbp.fusion import fuse
-from autocar_ros.sbp.lifting import lift_both
+from autocar_ros.sbp.network import SbpNetwork
+from autocar_ros.sbp.observation import evidence, observe
+from autocar_ros.sbp.prediction import network_for, predict, ridge_cloud
 from autocar_ros.sync.pairing import Pairing
 from autocar_ros.tracking.tracker import Tracker
-from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, Mask, SparseVolume, VesselGraph
+from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, SparseVolume, VesselGraph
 from autocar_ros.vessels.graph import build_skeleton
 from autocar_ros.vessels.measure import measure_graph
-from autocar_ros.vessels.skeleton import MASK_THRESHOLD, Centreline, distance_outside, extract_centreline
 
-FULLEST = 0.4  # a mask with a larger share of vessel shows no vessels
 GAP_VOXEL = 2.0  # mm, of the hull through which gaps are closed
 POOR_COVERAGE = 0.5  # a new graph that explains less of a mask is DEGRADED
 
@@ -53,6 +53,7 @@ class Pipeline:
         self.segmentation = segmentation or SegmentationConfig()
         self.pairing = Pairing(synchronization or SynchronizationConfig())
         self.reconstruction = reconstruction or ReconstructionConfig()
+        self.network = network_for(self.reconstruction)
         self.tracker = Tracker(tracking or TrackingConfig())
         self.graph: VesselGraph | None = None
         self.problem = ""
@@ -71,7 +72,7 @@ class Pipeline:
         new = None
         if pair.key_frame or self.graph is None:
             try:
-                new, self.problem = reconstruct(pair, self.reconstruction).graph, ""
+                new, self.problem = reconstruct(pair, self.reconstruction, self.network).graph, ""
             except ReconstructionError as error:
                 self.problem = str(error)
         # 4. The living graph follows every pair
@@ -79,8 +80,12 @@ class Pipeline:
         return self.graph
 
 
-def reconstruct(pair: FramePair, config: ReconstructionConfig | None = None) -> Reconstruction:
+def reconstruct(
+    pair: FramePair, config: ReconstructionConfig | None = None, network: SbpNetwork | None = None
+) -> Reconstruction:
     """Vessel graph of one pair of masks (the paper's reconstruction and graph initialisation).
+
+    Without a `network` (`sbp.prediction.network_for`) the lifted centrelines alone are the reconstruction.
 
     Raises
     ------
@@ -89,23 +94,23 @@ def reconstruct(pair: FramePair, config: ReconstructionConfig | None = None) -> 
     """
     start, config = time.perf_counter(), config or ReconstructionConfig()
     _check_angle(pair, config)
-    lines = (_centreline(pair.mask_a, "A"), _centreline(pair.mask_b, "B"))
-    cameras = (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
-    outside = (distance_outside(pair.mask_a), distance_outside(pair.mask_b))
-    views = make_views(*cameras, *outside)
-    # sparse back-projection: both centrelines lifted to 3D, and the voxels that both masks allow
-    cloud = fuse(*lift_both(lines[0], cameras[0], lines[1], cameras[1], config), config)
+    seen = observe(pair, config)
+    # sparse back-projection: the voxels that both masks allow, and what the network makes of them
+    if network:
+        volume = predict(network, evidence(seen), config)
+        cloud = ridge_cloud(volume, seen.lines, seen.cameras)
+    else:
+        volume, cloud = None, fuse(*seen.lifted, config)
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium
-    skeleton = build_skeleton(cloud, hull(views, GAP_VOXEL, config), config)
-    graph = measure_graph(skeleton, cloud, lines, cameras, outside)
-    volume = tube_volume(views, graph.position, graph.radius, config)
+    skeleton = build_skeleton(cloud, hull(seen.views, GAP_VOXEL, config), config)
+    graph = measure_graph(skeleton, cloud, seen.lines, seen.cameras, seen.outside)
     graph = _judged(graph).with_(
         stamp_a_ns=pair.stamp_a_ns,
         stamp_b_ns=pair.stamp_b_ns,
         phase=pair.phase_a,
         processing_time=time.perf_counter() - start,
     )
-    return Reconstruction(volume, graph)
+    return Reconstruction(volume or tube_volume(seen.views, graph.position, graph.radius, config), graph)
 
 
 def _check_angle(pair: FramePair, config: ReconstructionConfig) -> None:
@@ -115,16 +120,6 @@ def _check_angle(pair: FramePair, config: ReconstructionConfig) -> None:
             f"the views are {angle:.1f} degrees apart: for depth choose angles at least {config.smallest_angle:g} "
             "degrees apart and not opposite"
         )
-
-
-def _centreline(mask: Mask, plane: str) -> Centreline:
-    share = np.mean(mask >= MASK_THRESHOLD)
-    if share > FULLEST:
-        raise ReconstructionError(f"the mask of plane {plane} is {share:.0%} vessel: its segmentation failed")
-    try:
-        return extract_centreline(mask)
-    except InvalidInputError as error:
-        raise ReconstructionError(f"plane {plane}: {error}") from error
 
 
 def _judged(graph: VesselGraph) -> VesselGraph:

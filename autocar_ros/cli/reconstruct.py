@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.config import SegmentationConfig
+from autocar_ros.config import ReconstructionConfig, SegmentationConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.figures.overlay import overlay
@@ -22,12 +23,24 @@ from autocar_ros.imaging.enhance import absorption
 from autocar_ros.imaging.pictures import write_mask
 from autocar_ros.imaging.segmentation import segment_vessels
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
+from autocar_ros.sbp.prediction import network_for
 from autocar_ros.types import CArmPose, Frame, FramePair, VesselGraph
 from autocar_ros.vessels.export import save_graph
 
 Spacing = Annotated[float | None, typer.Option(min=0.001, help="Pixel spacing at the detector, mm; replaces the tag.")]
 FrameA = Annotated[int | None, typer.Option(min=0, help="Frame of run A, from 0. Without it, the fullest of contrast.")]
 FrameB = Annotated[int | None, typer.Option(min=0, help="Frame of run B, from 0. Without it, the fullest of contrast.")]
+
+
+class Method(StrEnum):
+    """How a pair is reconstructed (`ReconstructionConfig.method`)."""
+
+    NETWORK = "network"
+    LIFTING = "lifting"
+
+
+MethodOption = Annotated[Method, typer.Option(help="network: trained sparse back-projection; lifting: needs no weights.")]
+WeightsOption = Annotated[Path | None, typer.Option(help="Weights of the network. Without it, those of the package.")]
 
 
 def reconstruct(
@@ -37,12 +50,16 @@ def reconstruct(
     pixel_spacing: Spacing = None,
     frame_a: FrameA = None,
     frame_b: FrameB = None,
+    method: MethodOption = Method.NETWORK,
+    weights: WeightsOption = None,
 ) -> None:
     """Reconstruct the vessel graph from one frame each of two DICOM runs.
 
     Writes vessel_graph.json (metres), .vtp and .csv (mm), the masks, overlays and a 3D view. The frame with the most
     contrast is taken; in a beating heart give two frames of the same heart phase with --frame-a and --frame-b.
     """
+    config = ReconstructionConfig(method=str(method), weights=str(weights or ""))
+    network = network_for(config)
     with progress() as bar:
         task = bar.add_task("Reading", total=5)
         first, pose_a = _chosen(run_a, pixel_spacing, frame_a)
@@ -51,7 +68,7 @@ def reconstruct(
         masks = [segment_vessels(frame.image) for frame in (first, second)]
         bar.update(task, advance=1, description="Reconstructing")
         pair = FramePair(first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, key_frame=True)
-        graph = reconstruct_pair(pair).graph
+        graph = reconstruct_pair(pair, config, network).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))
         bar.advance(task)

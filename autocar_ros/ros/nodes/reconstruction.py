@@ -11,10 +11,13 @@ from std_srvs.srv import Trigger
 
 from autocar_ros import msg as ros
 from autocar_ros.config import ReconstructionConfig
+from autocar_ros.errors import WeightsError
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.ros.conversions import graph_to_msg, pair_from_msg, volume_cloud
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import pair_stamp
+from autocar_ros.sbp.network import SbpNetwork
+from autocar_ros.sbp.prediction import network_for
 from autocar_ros.types import CArmPose, FramePair
 
 
@@ -33,7 +36,8 @@ class ReconstructionNode(StageNode):
 
     def prepare(self) -> None:
         """Make outputs and the service, and compile what is compiled at the first call."""
-        reconstruct(upright_vessel(), self.parameters[ReconstructionConfig])
+        self._network = self._load()
+        reconstruct(upright_vessel(), self.parameters[ReconstructionConfig], self._network)
         self._points = self.output(PointCloud2, "reconstruction/points")
         self._graphs = self.output(ros.VesselGraph, "reconstruction/graph")
         self._asked = False
@@ -48,11 +52,28 @@ class ReconstructionNode(StageNode):
         """Forget an open request."""
         self._asked = False
 
+    def release(self) -> None:
+        """Forget the network."""
+        self._network = None
+
+    def _load(self) -> SbpNetwork | None:
+        """Network of the parameters. Weights asked for by name must be there; without the package's own, lifting does."""
+        config = self.parameters[ReconstructionConfig]
+        try:
+            network = network_for(config)
+        except WeightsError as error:
+            if config.weights or config.device != "cpu":
+                raise
+            self.diagnostics.trouble("weights", f"reconstructs by lifting alone: {error}")
+            return None
+        self.diagnostics.trouble("weights", None)
+        return network
+
     def _on_pair(self, message: ros.FramePair) -> None:
         if not (message.key_frame or self._asked):
             return
         pair = pair_from_msg(message)
-        volume, graph = reconstruct(pair, self.parameters[ReconstructionConfig])
+        volume, graph = reconstruct(pair, self.parameters[ReconstructionConfig], self._network)
         self._asked = False  # only now: a pair that cannot be reconstructed leaves the request open
         self._count += 1
         graph = replace(graph, graph_id=self._count, sequence=self._count)

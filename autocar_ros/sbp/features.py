@@ -1,0 +1,126 @@
+"""What both views say about points in space, as the network's input: computed in torch, on any device.
+
+Next to what the paper gathers (distance to the mask, equation 6), every voxel is told how far it lies from the
+centreline of each view and from where that centreline was lifted to, and where the axis of a vessel would lie that
+both views see there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from autocar_ros.sbp.backproject import Views, gather, project
+from autocar_ros.sbp.observation import PICTURE, Evidence
+
+VIEW_FEATURES = 13
+JOINT_FEATURES = 7
+REACH = 4.0  # mm; distances beyond tell no more
+PARALLEL = 0.02  # keeps the crossing of two lines finite where the vessel runs in the plane of both rays
+
+
+class Features(NamedTuple):
+    """Input of the network at N points."""
+
+    of_views: Tensor  # (V, N, VIEW_FEATURES)
+    joint: Tensor  # (N, JOINT_FEATURES)
+    pixels: Tensor  # (V, N, 2)
+
+
+def features(points: Tensor, seen: Evidence) -> Features:
+    """Features of points (N, 3) mm."""
+    pixels, depth = project(points, seen.views)
+    size = seen.views.pixel_size[:, None] * depth  # (V, N) mm per px
+    signed = gather(seen.signed, pixels)[..., 0] * size
+    of_views, lateral, normal, radius = [], [], [], []
+    for v in range(len(depth)):
+        row = _nearest(pixels[v], seen.nearest[v], seen.signed[v].shape[1:])
+        curve = seen.curves[v].index_select(0, row)
+        offset = ((pixels[v] - curve[:, :2]) * curve[:, 2:4]).sum(1) * size[v]
+        r = curve[:, 4] * size[v]
+        lateral.append(offset)
+        radius.append(r)
+        normal.append(curve[:, 2:4] @ _image_axes(seen.views, v))
+        of_views.append(_of_view(points, signed[v], offset.abs(), r, curve))
+    joint = _joint(torch.stack(lateral), torch.stack(normal), torch.stack(radius), signed)
+    return Features(torch.stack(of_views), joint, pixels)
+
+
+def picture_pixels(pixels: Tensor, seen: Evidence) -> Tensor:
+    """Pixels (V, N, 2) of the images as pixels of the encoder's maps."""
+    shape = [[s.shape[2], s.shape[1]] for s in seen.signed]
+    scale = PICTURE / torch.tensor(shape, dtype=pixels.dtype, device=pixels.device)[:, None]
+    return (pixels + 0.5) * scale - 0.5
+
+
+def _nearest(pixels: Tensor, nearest: Tensor, shape: torch.Size) -> Tensor:
+    rows, columns = shape
+    column = pixels[:, 0].round().clamp(0, columns - 1).long()
+    row = pixels[:, 1].round().clamp(0, rows - 1).long()
+    return nearest.index_select(0, row * columns + column).long()
+
+
+def _image_axes(views: Views, view: int) -> Tensor:
+    """(2, 3) unit vectors in the world along the columns and rows of an image."""
+    u, v, w = views.projection[view, :, :3]
+    axes = torch.stack([u - (u @ w) * w, v - (v @ w) * w])
+    return axes / axes.norm(dim=1, keepdim=True)
+
+
+def _of_view(points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, curve: Tensor) -> Tensor:
+    """(N, VIEW_FEATURES) of one view."""
+    away = points - curve[:, 5:8]
+    along = (away * curve[:, 8:11]).sum(1)
+    from_curve = (away.square().sum(1) - along.square()).clamp_min(0).sqrt()
+    lifted_radius = curve[:, 11]
+    return torch.stack(
+        [
+            signed.clamp(-3, 3),
+            torch.exp(-2 * signed.clamp_min(0).square()),
+            radius.clamp_max(3),
+            offset.clamp_max(REACH),
+            (radius - offset).clamp(-3, 3),
+            from_curve.clamp_max(2 * REACH) / 2,
+            torch.exp(-0.5 * from_curve.square()),
+            (lifted_radius - from_curve).clamp(-3, 3),
+            torch.exp(-0.5 * (from_curve / lifted_radius.clamp_min(0.3)).square()),
+            along.abs().clamp_max(2 * REACH) / 2,
+            curve[:, 12],
+            curve[:, 13],
+            (radius - lifted_radius).clamp(-2, 2),
+        ],
+        1,
+    )
+
+
+def _joint(lateral: Tensor, normal: Tensor, radius: Tensor, signed: Tensor) -> Tensor:
+    """(N, JOINT_FEATURES) of all views; of more than two views their pairs are averaged.
+
+    Offsets s_1, s_2 (mm) across the vessel along unit normals n_1, n_2 put its axis at the shortest vector o with
+    o . n_k = s_k.
+    """
+    found = []
+    for i in range(len(lateral)):
+        for j in range(i):
+            cosine = (normal[i] * normal[j]).sum(1)
+            sine = 1 - cosine.square()
+            square = lateral[i].square() + lateral[j].square() - 2 * lateral[i] * lateral[j] * cosine
+            axis = (square.clamp_min(0) / (sine + PARALLEL)).sqrt()
+            least = torch.minimum(radius[i], radius[j])
+            found.append(
+                torch.stack(
+                    [
+                        axis.clamp_max(REACH),
+                        (least - axis).clamp(-3, 3),
+                        torch.exp(-0.5 * (axis / least.clamp_min(0.3)).square()),
+                        (radius[i] - radius[j]).abs().clamp_max(2),
+                        sine,
+                        torch.maximum(signed[i], signed[j]).clamp(-3, 3),
+                        least.clamp_max(3),
+                    ],
+                    1,
+                )
+            )
+    return torch.stack(found).mean(0)

@@ -1,0 +1,238 @@
+"""The reconstruction network: sparse back-projection from 2 to 0.5 mm with pruning (paper, equations 5-10).
+
+At 2 mm a sparse U-Net sees every voxel that both masks allow and decides which may hold a vessel; those are divided
+and looked at again at 1 mm and at 0.5 mm, where occupancy and centreness are read off. So the cost follows the vessels,
+not the box.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from autocar_ros.config import ReconstructionConfig
+from autocar_ros.errors import ReconstructionError
+from autocar_ros.sbp.backproject import HALF_DIAGONAL, candidates, gather, refine
+from autocar_ros.sbp.features import JOINT_FEATURES, VIEW_FEATURES, Features, features, picture_pixels
+from autocar_ros.sbp.observation import Evidence
+from autocar_ros.sparse.layers import DownConv, SubmanifoldConv, UpConv, VoxelNorm
+from autocar_ros.sparse.voxels import Voxels
+
+KIND = "sbp"  # of weights (weights.py)
+SIZES = (2.0, 1.0, 0.5)  # mm, voxels of the three stages
+LIFTED = slice(5, 13)  # features of a view that come from lifting
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of the network; travels with its weights."""
+
+    widths: tuple[int, ...] = (24, 32, 48, 64)  # channels at 2, 4, 8, 16 mm
+    width_1mm: int = 24
+    width_half_mm: int = 16
+    image_channels: int = 8  # of the 2D encoder
+    lifting: bool = True  # look at the lifted centrelines
+    keep: tuple[float, float] = (0.05, 0.07)  # occupancy down to which a voxel of 2 and of 1 mm is divided
+    most: tuple[int, int] = (3500, 8000)  # voxels of 2 and of 1 mm that are divided at most
+
+    @staticmethod
+    def from_json(text: str) -> Architecture:
+        """Inverse of ``json.dumps(asdict(architecture))``; `ValueError` or `TypeError` when it is none."""
+        values = json.loads(text)
+        return Architecture(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+class Stage(NamedTuple):
+    """Voxels of one size and what the network says of them."""
+
+    voxels: Voxels
+    size: float  # mm
+    origin: Tensor  # (3,) mm
+    occupancy: Tensor  # (N,) logit
+    centreness: Tensor | None  # (N,) logit, of the last stage
+
+    @property
+    def points(self) -> Tensor:
+        """Voxel centres (N, 3) mm."""
+        return self.origin + (self.voxels.index + 0.5) * self.size
+
+
+class Block(nn.Module):
+    """One or two submanifold convolutions with a way around them."""
+
+    def __init__(self, width: int, convolutions: int = 2) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList([SubmanifoldConv(width, width, bias=False) for _ in range(convolutions)])
+        self.norms = nn.ModuleList([VoxelNorm(width) for _ in range(convolutions)])
+
+    def forward(self, x: Tensor, voxels: Voxels) -> Tensor:
+        y = x
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            y = norm(convolution(y if y is x else torch.relu(y), voxels), voxels)
+        return torch.relu(x + y)
+
+
+class ImageEncoder(nn.Module):
+    """2D hourglass on the masks' distance maps, (V, 3, rows, columns) to (V, channels, rows, columns)."""
+
+    def __init__(self, channels: int, width: int = 8) -> None:
+        super().__init__()
+
+        def layer(a: int, b: int) -> nn.Module:
+            return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.GroupNorm(2, b), nn.ReLU())
+
+        self.down = nn.ModuleList([layer(3, width), layer(width, 2 * width), layer(2 * width, 2 * width)])
+        self.bottom = layer(2 * width, 2 * width)
+        self.up = nn.ModuleList([layer(4 * width, 2 * width), layer(4 * width, width), layer(2 * width, width)])
+        self.out = nn.Conv2d(width, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for layer in self.down:
+            x = layer(x)
+            skips.append(x)
+            x = nn.functional.max_pool2d(x, 2)
+        x = self.bottom(x)
+        for layer, skip in zip(self.up, reversed(skips), strict=True):
+            x = layer(torch.cat([nn.functional.interpolate(x, size=skip.shape[2:]), skip], 1))
+        return self.out(x)
+
+
+class ViewFusion(nn.Module):
+    """Features of any number of views in any order to one vector a voxel."""
+
+    def __init__(self, per_view: int, joint: int, width: int) -> None:
+        super().__init__()
+        self.view = nn.Linear(per_view, width)
+        self.joint = nn.Linear(2 * width + joint, width)
+
+    def forward(self, of_views: Tensor, joint: Tensor) -> Tensor:
+        x = torch.relu(self.view(of_views))
+        return self.joint(torch.cat([x.amax(0), x.mean(0), joint], 1))
+
+
+class SparseUNet(nn.Module):
+    """Sparse U-Net over as many levels as there are widths."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        steps = list(zip(widths[:-1], widths[1:], strict=True))
+        self.encode = nn.ModuleList([Block(w, 2 if level else 1) for level, w in enumerate(widths)])
+        self.decode = nn.ModuleList([Block(w) for w in widths[:-1]])
+        self.down = nn.ModuleList([DownConv(a, b, bias=False) for a, b in steps])
+        self.norm = nn.ModuleList([VoxelNorm(b) for _, b in steps])
+        self.up = nn.ModuleList([UpConv(b, a) for a, b in steps])
+
+    def forward(self, x: Tensor, voxels: Voxels) -> Tensor:
+        levels, skips = [voxels], []
+        for level, block in enumerate(self.encode):
+            x = block(x, levels[-1])
+            if level < len(self.down):
+                skips.append(x)
+                down = levels[-1].down
+                levels.append(down.coarse)
+                x = torch.relu(self.norm[level](self.down[level](x, down), down.coarse))
+        for level in reversed(range(len(self.decode))):
+            x = torch.relu(skips[level] + self.up[level](x, levels[level].down))
+            x = self.decode[level](x, levels[level])
+        return x
+
+
+class SbpNetwork(nn.Module):
+    """Evidence of two or more views to occupancy and centreness on sparse voxels."""
+
+    def __init__(self, architecture: Architecture | None = None) -> None:
+        super().__init__()
+        a = self.architecture = architecture or Architecture()
+        per_view, first = VIEW_FEATURES - (0 if a.lifting else LIFTED.stop - LIFTED.start), a.widths[0]
+        self.encoder = ImageEncoder(a.image_channels)
+        self.enter = nn.ModuleList(
+            [
+                ViewFusion(per_view + a.image_channels, JOINT_FEATURES, first),
+                ViewFusion(per_view + a.image_channels, JOINT_FEATURES, a.width_1mm),
+                ViewFusion(per_view, JOINT_FEATURES, a.width_half_mm),
+            ]
+        )
+        self.norm = nn.ModuleList([VoxelNorm(w) for w in (first, a.width_1mm, a.width_half_mm)])
+        self.up = nn.ModuleList([UpConv(first, a.width_1mm), UpConv(a.width_1mm, a.width_half_mm)])
+        self.unet = SparseUNet(a.widths)
+        self.blocks = nn.ModuleList([Block(a.width_1mm), Block(a.width_half_mm, 1)])
+        self.heads = nn.ModuleList([nn.Linear(first, 1), nn.Linear(a.width_1mm, 1), nn.Linear(a.width_half_mm, 2)])
+        self.direct = nn.Linear(2 * per_view + JOINT_FEATURES, 2, bias=False)  # what lifting says, to begin with
+        self.threshold = 0.5  # occupancy from which a voxel is vessel; found on validation cases
+        for head in self.heads[:2]:
+            nn.init.constant_(head.bias, -1.5)
+        nn.init.zeros_(self.direct.weight)
+
+    def forward(
+        self, seen: Evidence, config: ReconstructionConfig, truth: list[Voxels] | None = None
+    ) -> tuple[Stage, Stage, Stage]:
+        """Run all three stages; `truth` (occupied voxels of 2 and 1 mm) is never pruned, for training.
+
+        Raises
+        ------
+        ReconstructionError
+            When the masks have no voxel in common.
+        """
+        a, (voxels, origin) = self.architecture, allowed_voxels(seen, config)
+        maps = self.encoder(seen.pictures)
+        stages: list[Stage] = []
+        x = inherited = torch.zeros(0)
+        for k, size in enumerate(SIZES):
+            if k:
+                kept = _kept(stages[-1], a.keep[k - 1], a.most[k - 1], truth[k - 1] if truth else None)
+                voxels = voxels.select(kept).refined()
+                inherited = self.up[k - 1](x.index_select(0, kept), voxels.down)
+                inside = candidates(voxels.index, size, origin, seen.views, config.tolerance, size * HALF_DIAGONAL)
+                rows = inside.nonzero()[:, 0]
+                voxels, inherited = voxels.select(rows), inherited.index_select(0, rows)
+            at = features(origin + (voxels.index + 0.5) * size, seen)
+            x = self._enter(k, at, maps, seen)
+            x = torch.relu(self.norm[k](x + inherited if k else x, voxels))
+            x = self.blocks[k - 1](x, voxels) if k else self.unet(x, voxels)
+            logits = self.heads[k](x)
+            if size == SIZES[-1]:
+                logits = logits + self._direct(at)
+            stages.append(Stage(voxels, size, origin, logits[:, 0], logits[:, 1] if size == SIZES[-1] else None))
+        return stages[0], stages[1], stages[2]
+
+    def _enter(self, k: int, at: Features, maps: Tensor, seen: Evidence) -> Tensor:
+        parts = [self._of_views(at)]
+        if k < len(SIZES) - 1:  # the finest stage inherits what the others saw in the images
+            parts.append(gather(tuple(maps), picture_pixels(at.pixels, seen)))
+        return self.enter[k](torch.cat(parts, 2), at.joint)
+
+    def _of_views(self, at: Features) -> Tensor:
+        return at.of_views if self.architecture.lifting else at.of_views[..., : LIFTED.start]
+
+    def _direct(self, at: Features) -> Tensor:
+        of_views = self._of_views(at)
+        return self.direct(torch.cat([of_views.amax(0), of_views.amin(0), at.joint], 1))
+
+
+def allowed_voxels(seen: Evidence, config: ReconstructionConfig) -> tuple[Voxels, Tensor]:
+    """Voxels of 2 mm that all masks allow, and the corner (3,) mm of their box."""
+    index, origin = refine(seen.views, SIZES[0], config)
+    if len(index) == 0:
+        raise ReconstructionError(
+            "the masks have no voxel in common: check that both show the same artery at the same heart phase, and the poses"
+        )
+    return Voxels.from_indices(index)[0], origin
+
+
+def _kept(stage: Stage, least: float, most: int, truth: Voxels | None) -> Tensor:
+    """Rows of a stage's voxels that are divided."""
+    logit = stage.occupancy.detach()
+    keep = logit > torch.logit(torch.tensor(least)).item()
+    if int(keep.sum()) > most:
+        keep &= logit >= logit.topk(most).values[-1]
+    if truth is not None:
+        row = stage.voxels.find(truth.index)
+        keep[row[row >= 0]] = True
+    if not bool(keep.any()):
+        keep[logit.argmax()] = True
+    return keep.nonzero()[:, 0]

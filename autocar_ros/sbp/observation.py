@@ -1,0 +1,127 @@
+"""What a pair of masks says before anything is learned: centrelines, distance maps, and both centrelines lifted to 3D."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from autocar_ros.config import ReconstructionConfig
+from autocar_ros.errors import InvalidInputError, ReconstructionError
+from autocar_ros.geometry.camera import Camera
+from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.sbp.backproject import Views, make_views
+from autocar_ros.sbp.lifting import Lifted, confidence, lift_both
+from autocar_ros.types import FloatArray, FramePair, Mask
+from autocar_ros.vessels import tree
+from autocar_ros.vessels.skeleton import MASK_THRESHOLD, Centreline, distance_outside, extract_centreline
+
+FULLEST = 0.4  # a mask with a larger share of vessel shows no vessels
+PICTURE = 128  # rows and columns of what the 2D encoder sees
+SMOOTHING = 3.0  # points along a lifted curve: takes the steps of the depth search away
+
+
+class Observation(NamedTuple):
+    """Both views of one moment."""
+
+    lines: tuple[Centreline, Centreline]
+    cameras: tuple[Camera, Camera]
+    outside: tuple[FloatArray, FloatArray]  # (rows, columns) px from a pixel to the mask, 0 inside
+    lifted: tuple[Lifted, Lifted]
+    views: Views
+
+
+class Evidence(NamedTuple):
+    """An observation as tensors, what the network looks at; one entry of the tuples is one view."""
+
+    views: Views
+    signed: tuple[Tensor, ...]  # (1, rows, columns) px to the border of the mask, negative inside
+    nearest: tuple[Tensor, ...]  # (rows * columns,) row of `curves` nearest to a pixel
+    curves: tuple[Tensor, ...]  # (M, 14) a centreline and where it was lifted to, see `_curve`
+    pictures: Tensor  # (V, 3, PICTURE, PICTURE) input of the 2D encoder
+
+    def to(self, device: torch.device | str) -> Evidence:
+        """Return a copy on a device."""
+        signed, nearest, curves = (tuple(t.to(device) for t in f) for f in (self.signed, self.nearest, self.curves))
+        return Evidence(self.views.to(device), signed, nearest, curves, self.pictures.to(device))
+
+
+def observe(pair: FramePair, config: ReconstructionConfig) -> Observation:
+    """Centrelines of both masks, lifted.
+
+    Raises
+    ------
+    ReconstructionError
+        When a mask is empty or full.
+    """
+    lines = (_centreline(pair.mask_a, "A"), _centreline(pair.mask_b, "B"))
+    cameras = (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
+    outside = (distance_outside(pair.mask_a), distance_outside(pair.mask_b))
+    lifted = lift_both(lines[0], cameras[0], lines[1], cameras[1], config)
+    return Observation(lines, cameras, outside, lifted, make_views(cameras, outside))
+
+
+def evidence(seen: Observation) -> Evidence:
+    """Return the tensors the network looks at."""
+    signed = [_signed(outside) for outside in seen.outside]
+    other = [seen.lifted[1], seen.lifted[0]]
+    curves = [_curve(*parts) for parts in zip(seen.lines, seen.lifted, other, seen.cameras, strict=True)]
+    return Evidence(
+        seen.views,
+        tuple(torch.from_numpy(s[None]) for s in signed),
+        tuple(torch.from_numpy(line.nearest.reshape(-1)) for line in seen.lines),
+        tuple(torch.from_numpy(c) for c in curves),
+        torch.from_numpy(np.stack([_picture(s) for s in signed])),
+    )
+
+
+def _centreline(mask: Mask, plane: str) -> Centreline:
+    share = np.mean(mask >= MASK_THRESHOLD)
+    if share > FULLEST:
+        raise ReconstructionError(f"the mask of plane {plane} is {share:.0%} vessel: its segmentation failed")
+    try:
+        return extract_centreline(mask)
+    except InvalidInputError as error:
+        raise ReconstructionError(f"plane {plane}: {error}") from error
+
+
+def _signed(outside: FloatArray) -> np.ndarray:
+    inside = cv2.distanceTransform((outside <= 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # half a pixel either way: the border lies between the last pixel inside and the first outside
+    return np.where(outside > 0, outside - 0.5, 0.5 - inside).astype(np.float32)
+
+
+def _picture(signed: np.ndarray) -> np.ndarray:
+    """(3, PICTURE, PICTURE): share of vessel, signed distance in tens of px, closeness."""
+    channels = ((signed < 0).astype(np.float32), np.clip(signed / 10, -1.5, 1.5), np.exp(-np.maximum(signed, 0) / 4))
+    return np.stack([cv2.resize(c, (PICTURE, PICTURE), interpolation=cv2.INTER_AREA) for c in channels])
+
+
+def _curve(line: Centreline, lifted: Lifted, other: Lifted, camera: Camera) -> np.ndarray:
+    """Table (M, 14) float32 of a centreline.
+
+    Columns: point (2) px, normal (2), radius px, then where it was lifted to: point (3) mm, tangent (3), radius mm,
+    agreement 0..1 of both liftings, 1 if matched.
+    """
+    points = tree.smooth_chains(lifted.points, lifted.edges, SMOOTHING)
+    sure = confidence(lifted.distance_to(other))
+    three = np.column_stack(
+        [points, _tangents(points, lifted.edges), lifted.radius, sure, lifted.matched.astype(float)]
+    )
+    near = np.asarray(KDTree(lifted.pixels).query(line.points)[1])
+    two = _tangents(line.points, line.edges)
+    normal = np.stack([-two[:, 1], two[:, 0]], 1)
+    return np.column_stack([line.points, normal, line.radius, three[near]]).astype(np.float32)
+
+
+def _tangents(points: FloatArray, edges: np.ndarray) -> FloatArray:
+    """Unit tangents (N, D) of a forest of curves; zero where a point has no neighbour."""
+    tangent = np.zeros_like(points)
+    for chain in tree.chains(len(points), edges):
+        if len(chain) > 1:
+            tangent[chain] = np.gradient(points[chain], axis=0)
+    return tangent / np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)

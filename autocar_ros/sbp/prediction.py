@@ -1,0 +1,132 @@
+"""The trained network's answer for one observation, and the centreline points in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from autocar_ros.config import ReconstructionConfig
+from autocar_ros.errors import ReconstructionError, WeightsError
+from autocar_ros.geometry.camera import Camera
+from autocar_ros.resources import resource
+from autocar_ros.sbp.lifting import HALF_SURE
+from autocar_ros.sbp.network import KIND, Architecture, SbpNetwork, Stage
+from autocar_ros.sbp.observation import Evidence
+from autocar_ros.sparse.voxels import Voxels
+from autocar_ros.types import FloatArray, IntArray, SparseVolume
+from autocar_ros.vessels.graph import NOTHING_IN_COMMON, Cloud
+from autocar_ros.vessels.radius import fill_unknown, fuse_radius, view_radius
+from autocar_ros.vessels.skeleton import Centreline
+from autocar_ros.weights import fill, load_weights
+
+OCCUPIED = 0.5
+RIDGE = 0.8  # of the largest centreness around: below it a voxel is off the centreline
+CELL = 1.0  # mm; ridge voxels of one such cell make one point
+LEAST_SHOWN = 0.05  # occupancy; voxels below are left out
+
+
+def network_for(config: ReconstructionConfig) -> SbpNetwork | None:
+    """Network that a configuration asks for; None where the lifted centrelines are to do.
+
+    Raises
+    ------
+    WeightsError
+        When its weights are missing or damaged, or there is no such device.
+    """
+    if config.method == "lifting":
+        return None
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise WeightsError("no CUDA device is available here: set device to cpu")
+    return load_network(config.weights, config.device)
+
+
+def load_network(weights: str = "", device: str = "cpu") -> SbpNetwork:
+    """Network with the weights of a file, or with those that come with the package.
+
+    Raises
+    ------
+    WeightsError
+        When the file is missing, damaged, or holds another network.
+    """
+    path = Path(weights) if weights else bundled_weights()
+    state, metadata = load_weights(path, KIND)
+    try:
+        network = SbpNetwork(Architecture.from_json(metadata["architecture"]))
+        network.threshold = float(metadata["threshold"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path} does not tell how its network is made ({error!r}): train it anew") from error
+    fill(network, state, str(path))
+    return network.to(device).eval()
+
+
+def bundled_weights() -> Path:
+    """Weights that come with the package; `WeightsError` when there are none."""
+    try:
+        return resource("models", f"{KIND}.safetensors")
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"no weights come with this installation ({error}); reconstruct with method lifting"
+        ) from error
+
+
+def predict(network: SbpNetwork, seen: Evidence, config: ReconstructionConfig) -> SparseVolume:
+    """Occupancy (0.5 = the threshold that was best in validation) and centreness at 0.5 mm."""
+    with torch.inference_mode():
+        device = next(network.parameters()).device
+        return volume_of(network(seen.to(device), config)[-1], network.threshold)
+
+
+def volume_of(stage: Stage, threshold: float) -> SparseVolume:
+    """Return the voxels of the last stage, the logits shifted so that `threshold` becomes 0.5."""
+    shift = np.log(threshold / (1 - threshold))
+    occupancy = torch.sigmoid(stage.occupancy - shift).double()
+    keep = occupancy > LEAST_SHOWN
+    assert stage.centreness is not None
+    return SparseVolume(
+        stage.voxels.index[keep].cpu().numpy(),
+        stage.origin.cpu().double().numpy(),
+        stage.size,
+        occupancy[keep].cpu().numpy(),
+        torch.sigmoid(stage.centreness[keep]).double().cpu().numpy(),
+    )
+
+
+def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], cameras: tuple[Camera, Camera]) -> Cloud:
+    """Centreline points of a predicted volume: where centreness is as large as anywhere around.
+
+    Raises
+    ------
+    ReconstructionError
+        When no voxel is occupied.
+    """
+    index = volume.voxels[volume.occupancy >= OCCUPIED]
+    if len(index) == 0:
+        raise ReconstructionError(NOTHING_IN_COMMON)
+    occupied, order = Voxels.from_indices(torch.from_numpy(index))
+    index = index[order.numpy()]
+    weight, chance = (v[volume.occupancy >= OCCUPIED][order.numpy()] for v in (volume.centreness, volume.occupancy))
+    around = occupied.neighbours.numpy()
+    near = np.append(weight, 0.0)[around]  # (N, 27)
+    ridge = weight >= RIDGE * near.max(1)
+    near = near[ridge] ** 2 + 1e-9 * (near[ridge] > 0)
+    places = np.vstack([index, np.zeros(3)])[around[ridge]] + 0.5
+    points = volume.origin + volume.voxel_size * (near[..., None] * places).sum(1) / near.sum(1, keepdims=True)
+    points, chance = _thin_out(points, chance[ridge])
+    of_views = [view_radius(points, line, camera) for line, camera in zip(lines, cameras, strict=True)]
+    radius = fuse_radius(*of_views)
+    radius = fill_unknown(radius, np.arange(len(radius)), 1.0)
+    # the distance at which two liftings would be as sure (`lifting.confidence`)
+    return Cloud(points, radius, chance, HALF_SURE * np.sqrt(1 / np.maximum(chance, LEAST_SHOWN) - 1))
+
+
+def _thin_out(points: FloatArray, chance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean of the points (N, 3) and of their chances (N,) in every cell."""
+    cell: IntArray = np.floor(points / CELL).astype(np.int64)
+    _, label = np.unique(cell, axis=0, return_inverse=True)
+    label = label.reshape(-1)
+    number = np.arange(label.max() + 1)
+    columns = [ndimage.mean(values, label, number) for values in (*points.T, chance)]
+    return np.stack(columns[:3], 1), np.asarray(columns[3])
