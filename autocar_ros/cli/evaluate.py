@@ -38,7 +38,7 @@ def static(
     cases: Annotated[int, typer.Option(min=1, help="Number of simulated trees.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first tree; the others follow.")] = 1000,
     misalignment: Annotated[
-        float, typer.Option(min=0.0, help="Unknown shift between the views [mm at the isocentre].")
+        float, typer.Option(min=0.0, help="Distance between where both views saw the vessels [mm, rms].")
     ] = 0.0,
 ) -> None:
     """Reconstruct simulated trees from a pair of perfect masks each; compare with truth and visual hull."""

@@ -19,7 +19,7 @@ from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
 from autocar_ros.synthetic.anatomy import Anatomy, draw_anatomy
 from autocar_ros.synthetic.catheter import Catheter, lay_catheter
 from autocar_ros.synthetic.damage import damage_mask, lose_vessels
-from autocar_ros.synthetic.fields import grid, smooth_field
+from autocar_ros.synthetic.fields import grid, log_uniform, smooth_field
 from autocar_ros.synthetic.motion import Motion, draw_motion
 from autocar_ros.synthetic.poses import disturbed, draw_pair
 from autocar_ros.synthetic.tubes import Tubes
@@ -115,8 +115,7 @@ def misplaced(
 def bend(rng: Generator, mask: Mask, pixel: float, amount: float) -> Mask:
     """Deform a square mask smoothly by `amount` mm root mean square, its pixels being `pixel` mm."""
     size = len(mask)
-    length = float(np.exp(rng.uniform(*np.log(BENDING))))
-    field = smooth_field(rng, grid(KNOTS, size * pixel), length, 2)
+    field = smooth_field(rng, grid(KNOTS, size * pixel), log_uniform(rng, *BENDING), 2)
     knots = (field * (amount / pixel / _rms(field))).reshape(KNOTS, KNOTS, 2).astype(np.float32)
     shift = cv2.resize(knots, (size, size), interpolation=cv2.INTER_CUBIC)
     line = np.arange(size, dtype=np.float32)

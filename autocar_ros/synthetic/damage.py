@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from autocar_ros.synthetic.fields import smooth_field
+from autocar_ros.synthetic.fields import log_uniform, smooth_field
 from autocar_ros.types import FloatArray, Mask
 
 FAINT = 0.9  # mm, radius below which vessels are lost at full strength
@@ -23,7 +23,8 @@ RAGGED = 0.35  # mm, standard deviation of a border
 GRAIN = 1.5  # mm, size of its teeth
 FALSE_BRANCHES = 6.0  # mean number
 FALSE_LENGTH = (5.0, 60.0)  # mm
-FALSE_WIDTH = (0.6, 2.0)  # mm
+FALSE_WIDTH = (0.6, 1.8)  # mm
+STEP = 1.0  # mm along them
 BLOBS = 4.0  # mean number
 BLOB = (0.7, 6.0)  # mm, half axes
 
@@ -79,11 +80,9 @@ def _draw_branch(rng: Generator, out: Mask, mask: Mask, pixel: float) -> None:
     vessel = np.flatnonzero(mask)
     attached = len(vessel) > 0 and rng.random() < 0.5
     start = rng.choice(vessel) if attached else rng.integers(mask.size)
-    length = float(np.exp(rng.uniform(*np.log(FALSE_LENGTH))))
-    step = 1.0  # mm
-    s = np.arange(0.0, length, step)[:, None]
+    s = np.arange(0.0, log_uniform(rng, *FALSE_LENGTH), STEP)[:, None]
     angle = rng.uniform(0, 2 * np.pi) + s / 30 * rng.normal() + 0.5 * smooth_field(rng, s, 10.0, 1)
-    way = np.cumsum(np.concatenate([np.cos(angle), np.sin(angle)], axis=1), axis=0) * step / pixel
+    way = np.cumsum(np.concatenate([np.cos(angle), np.sin(angle)], axis=1), axis=0) * STEP / pixel
     points = np.rint(way + np.array([start % mask.shape[1], start // mask.shape[1]])).astype(np.int32)
     cv2.polylines(out, [points], False, 255, max(round(float(rng.uniform(*FALSE_WIDTH)) / pixel), 1))
 
@@ -94,5 +93,5 @@ def _draw_blob(rng: Generator, out: Mask, pixel: float) -> None:
     if rng.random() < 0.5:
         center[rng.integers(2)] = rng.integers(2)
     x, y = center * out.shape[::-1]
-    width, height = 2 * np.exp(rng.uniform(*np.log(BLOB), size=2)) / pixel
-    cv2.ellipse(out, ((x, y), (width, height), float(rng.uniform(0, 180))), 255, cv2.FILLED)
+    axes = [2 * log_uniform(rng, *BLOB) / pixel for _ in range(2)]
+    cv2.ellipse(out, ((x, y), axes, float(rng.uniform(0, 180))), 255, cv2.FILLED)

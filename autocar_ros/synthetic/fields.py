@@ -1,4 +1,4 @@
-"""Smooth random fields: a few random waves (Rahimi & Recht 2007, random Fourier features)."""
+"""Random numbers: smooth fields of a few waves (Rahimi & Recht 2007, random Fourier features), sizes."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ def grid(size: int, extent: float) -> FloatArray:
     """Nodes (size^2, 2) of a square grid over a square of edge `extent`, row by row."""
     line = np.linspace(0.0, extent, size)
     return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+
+
+def log_uniform(rng: Generator, low: float, high: float) -> float:
+    """Draw a size between two others; every doubling is as likely."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
