@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from autocar_ros.config import TrainConfig
 from autocar_ros.errors import ConfigError, TrainingError
 from autocar_ros.training.log import Log, mean_values
-from autocar_ros.training.ranks import Ranks, joined
+from autocar_ros.training.ranks import Ranks, join
 from autocar_ros.training.state import Gradient, State, load_checkpoint, save_checkpoint
 from autocar_ros.training.stream import Draws, stream, to_device
 
@@ -113,8 +113,8 @@ def train(task: Task, config: TrainConfig, out: Path, listener: Listener | None 
     """
     if not config.minutes and not config.steps:
         raise ConfigError("training needs a budget: set minutes, steps or both")
-    with joined(config.device) as ranks, _stop_flag() as stop:
-        return _Trainer(task, config, out, ranks, listener or Listener()).run(stop)
+    with _stop_flag() as stop:
+        return _Trainer(task, config, out, join(config.device), listener or Listener()).run(stop)
 
 
 def learning_rate(config: TrainConfig, step: int, fraction: float) -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -40,9 +39,8 @@ class Ranks(NamedTuple):
         return box[0]
 
 
-@contextmanager
-def joined(device: str) -> Iterator[Ranks]:
-    """Join the processes that torchrun started: gloo on the CPU, nccl on CUDA.
+def join(device: str) -> Ranks:
+    """Join the processes that torchrun started, until this one ends: gloo on the CPU, nccl on CUDA.
 
     Raises
     ------
@@ -51,16 +49,13 @@ def joined(device: str) -> Iterator[Ranks]:
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("no CUDA device was found: train with the device cpu, or install torch for CUDA")
-    world = int(os.environ.get("WORLD_SIZE", "1"))
     place = torch.device(device)
     if device == "cuda":
         place = torch.device(device, int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(place)
-    if world == 1:
-        yield Ranks(0, 1, place)
-        return
-    distributed.init_process_group("nccl" if device == "cuda" else "gloo")
-    try:
-        yield Ranks(distributed.get_rank(), world, place)
-    finally:
-        distributed.destroy_process_group()
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Ranks(0, 1, place)
+    if not distributed.is_initialized():  # once a process: a second group would meet the addresses of the first
+        distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+        atexit.register(distributed.destroy_process_group)
+    return Ranks(distributed.get_rank(), distributed.get_world_size(), place)
