@@ -266,14 +266,15 @@ torch.save((task.model.state_dict(), task.used), out / f"rank{os.environ['RANK']
 """
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_the_doubled_batch(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(RUN)
     test = Path(__file__).resolve().parents[1]
     python_path = os.pathsep.join([str(test), str(test.parent), os.environ.get("PYTHONPATH", "")])
     # ended by SIGTERM, torchrun ends its processes
-    command = ["timeout", "100", sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1",
-               "--nproc-per-node", "2", str(script), str(tmp_path)]  # fmt: skip
+    command = ["timeout", "100", sys.executable, "-m", "torch.distributed.run", "--standalone",
+               "--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(script), str(tmp_path)]  # fmt: skip
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": python_path, "OMP_NUM_THREADS": "1"},
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
