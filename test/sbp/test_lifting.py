@@ -10,14 +10,14 @@ from scipy.spatial import KDTree
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.sbp.fusion import fuse
-from autocar_ros.sbp.lifting import (
+from autocar_ros.sbp.lifting import cast_rays, confidence, lift_both
+from autocar_ros.sbp.matching import (
     best_labels,
     best_labels_numpy,
-    confidence,
-    lift,
-    lift_both,
     matching_cost,
     matching_cost_numpy,
+    mutual_cost,
+    mutual_cost_numpy,
 )
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.skeleton import extract_centreline
@@ -47,8 +47,8 @@ def test_fork_is_lifted_to_its_place(angles):
 
 def test_lifted_points_lie_on_their_rays():
     line_a, a, line_b, b = views(fork_pair())
-    lifted = lift(line_a, a, line_b, b, CONFIG)
-    np.testing.assert_allclose(a.project(lifted.points)[0], lifted.pixels, atol=1e-9)
+    for lifted, camera in zip(lift_both(line_a, a, line_b, b, CONFIG), (a, b), strict=True):
+        np.testing.assert_allclose(camera.project(lifted.points)[0], lifted.pixels, atol=1e-9)
 
 
 def test_radius_tells_parallel_vessels_apart():
@@ -84,17 +84,31 @@ def test_lifting_is_deterministic():
         np.testing.assert_array_equal(a.points, b.points)
 
 
-@pytest.mark.parametrize("claimed", [False, True])
-def test_matching_cost_equals_its_twin(rng, claimed):
+def test_costs_equal_their_twins(rng):
     line_a, a, line_b, b = views(fork_pair())
     pixels = np.concatenate([line_a.points[::20], rng.uniform(0, 511, (20, 2))])
-    there = rng.normal(0, 20, (len(line_b) if claimed else 0, 3))
+    rays, depth = a.rays(pixels), np.arange(690.0, 910.0, 3.1)
+    start, step = b.projection @ np.append(a.source, 1.0), rays @ b.projection[:, :3].T
     arguments = (
-        a.source, a.rays(pixels), rng.uniform(0.001, 0.003, len(pixels)), np.arange(690.0, 910.0, 3.1), b.projection,
-        float(b.mm_per_pixel(1.0)), line_b.nearest, line_b.points, line_b.radius, there, rng.uniform(0, 1, len(there)),
-        2.5, (1.0, 0.3),
+        start, step, rng.uniform(0.001, 0.003, len(pixels)), depth, float(b.mm_per_pixel(1.0)), line_b.nearest,
+        line_b.points, line_b.radius, 2.5, 1.0,
     )  # fmt: skip
-    np.testing.assert_allclose(matching_cost(*arguments), matching_cost_numpy(*arguments), atol=1e-9)
+    (cost, match), (cost_twin, match_twin) = matching_cost(*arguments), matching_cost_numpy(*arguments)
+    np.testing.assert_allclose(cost, cost_twin, atol=1e-9)
+    np.testing.assert_array_equal(match, match_twin)
+    assert -1 < match.max() < len(line_b)
+    claim = match, a.source, rays, depth, rng.normal(0, 20, (len(line_b), 3)), rng.uniform(0, 1, len(line_b))
+    np.testing.assert_allclose(mutual_cost(*claim), mutual_cost_numpy(*claim), atol=1e-9)
+
+
+def test_a_match_is_the_point_that_the_depth_projects_to():
+    line_a, a, line_b, b = views(fork_pair())
+    rays = cast_rays(line_a, a, line_b, b, CONFIG)
+    ray, depth = np.nonzero(rays.match >= 0)
+    pixels, deep = b.project(a.source + rays.depth[depth, None] * rays.directions[ray])
+    apart = np.linalg.norm(pixels - line_b.points[rays.match[ray, depth]], axis=1) * b.mm_per_pixel(deep)
+    assert (apart < CONFIG.unmatched_cost).all()
+    assert (rays.cost[rays.match < 0] >= CONFIG.unmatched_cost).all()
 
 
 @settings(max_examples=30)
