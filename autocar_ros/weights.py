@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from autocar_ros.errors import WeightsError
@@ -33,10 +33,9 @@ def save_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str,
         raise WeightsError("weights need the kind of their network in the metadata")
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
-    save_file({name: t.detach().cpu().clone().contiguous() for name, t in state.items()}, new, dict(metadata))
-    line = f"{_sha256(new)}  {path.name}\n"
+    new.write_bytes(save({name: t.detach().cpu().clone().contiguous() for name, t in state.items()}, dict(metadata)))
     os.replace(new, path)
-    checksum_file(path).write_text(line)
+    checksum_file(path).write_text(f"{_sha256(path)}  {path.name}\n")
 
 
 def load_weights(path: Path, kind: str) -> Weights:
