@@ -2,8 +2,8 @@
 
 Lengths and diameters follow Dodge et al. 1992 (Circulation 86:232). Where a vessel ends in two, r^k is conserved with
 k drawn between 7/3 (Huo & Kassab 2012) and 3 (Murray 1926), up to the ripple of each. A side branch takes a share of
-its parent's r^k; the parent tapers evenly to its drawn distal size and does not step there. Branches start on their
-parent's centreline.
+its parent's r^k, and the parent goes on as much thinner. Branches start on their parent's centreline. The named
+vessels bear twigs, from none to as many as a CT or a full injection shows: 6 to 25 vessels in all.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ from scipy.ndimage import gaussian_filter1d
 from autocar_ros.errors import ConfigError
 from autocar_ros.synthetic.heart import Heart, draw_heart
 from autocar_ros.types import FloatArray, VesselGraph
+from autocar_ros.vessels.tree import smooth_path
 
 SPACING = 1.0  # mm between nodes
-MIN_RADIUS = 0.4  # mm; angiography shows little below
+MIN_RADIUS = 0.45  # mm; angiography shows little below
 BLUNTNESS = 1.5  # mm, over which courses are smoothed: vessels do not fold
 SHARPEST = 0.12  # 1/mm, curvature of a single wave of tortuosity
+LEAST_COSINE = 0.6  # of the turn of a course in 1 mm
 DEGREE = np.pi / 180
+TAPER = 4.0  # mm beyond a side branch, over which its parent becomes thinner
+THINNED = 0.3  # of what a side branch takes; the parent's even taper stands for the rest
+VESSELS = (6, 25)  # of a tree
+BEARING = 25.0  # mm; a shorter vessel bears no twigs
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ def draw_anatomy(rng: Generator, tree: str = "left", dominance: str = "random", 
     heart = draw_heart(rng)
     grower = _Grower(rng, heart)
     (_grow_left if tree == "left" else _grow_right)(grower, dominance)
+    _grow_twigs(grower)
     graph, distance = _graph_of(grower.branches)
     graph, found = _narrow(rng, graph, stenoses)
     # The operator brings the tree to the isocentre.
@@ -96,7 +103,7 @@ class _Grower:
         self.rng, self.heart = rng, heart
         self.exponent = rng.uniform(7 / 3, 3)
         self.size = rng.choice([1.0, 0.91])  # women's arteries are 9 % thinner
-        self.tortuosity = rng.uniform(0.6, 1.3)
+        self.tortuosity = rng.uniform(0.6, 1.3) if rng.random() < 0.8 else rng.uniform(1.3, 1.5)
         self.branches: list[_Branch] = []
 
     def uniform(self, low: float, high: float) -> float:
@@ -148,7 +155,34 @@ class _Grower:
             points = points + (anchor - points[0]) * np.exp(-even / 7)[:, None]
         s = _arc_length(points)
         count = max(int(min(length, s[-1]) / SPACING), 4)
-        return CubicSpline(s, points)(np.arange(count + 1) * SPACING)
+        return _unfolded(CubicSpline(s, points)(np.arange(count + 1) * SPACING))
+
+    def angles(self, point: FloatArray) -> tuple[float, float]:
+        """Heart angles theta, phi [degrees] of a point (3,) mm."""
+        local = self.heart.local(point) / self.heart.semi_axes
+        theta = np.degrees(np.arctan2(np.hypot(local[0], local[1]), -local[2]))
+        return float(theta), float(np.degrees(np.arctan2(local[1], local[0])))
+
+    def twig(self, label: str, parent: int) -> int:
+        """Add a small vessel anywhere on a parent, at an acute angle to it."""
+        main = self.branches[parent]
+        start = int(self.uniform(0.1, 0.85) * (len(main.points) - 6))
+        (th, ph), (th_on, ph_on) = (self.angles(main.points[k]) for k in (start, start + 5))
+        sine = max(np.sin(th * DEGREE), 0.3)
+        onward = np.arctan2(((ph_on - ph + 180) % 360 - 180) * sine, th_on - th)
+        course = onward + self.rng.choice([-1, 1]) * self.uniform(25, 75) * DEGREE
+        length = self.uniform(10, min(45.0, 0.7 * len(main.points) * SPACING))
+        way = np.degrees(length / float(self.heart.semi_axes.mean()))
+        theta, phi = way * np.cos(course), way * np.sin(course) / sine
+        bend = self.uniform(0.3, 0.7)
+        return self.side(label, parent, start / (len(main.points) - 1), self.uniform(0.2, 0.5),
+                         (theta * bend, theta), (phi * 0.5, phi), length)  # fmt: skip
+
+    def _thin(self, main: _Branch, start: int, share: float) -> None:
+        """Narrow a vessel beyond a side branch that takes `share` of its r^k; it widens by nothing elsewhere."""
+        after = np.clip((np.arange(len(main.radius)) - start) * SPACING / TAPER, 0, 1)
+        lost = 1 - (1 - share * THINNED) ** (1 / self.exponent)
+        main.radius[:] = np.maximum(main.radius * (1 - lost * after), MIN_RADIUS)
 
     def side(
         self,
@@ -167,20 +201,30 @@ class _Grower:
         """
         main = self.branches[parent]
         start = int(fraction * (len(main.points) - 1))
-        local = self.heart.local(main.points[start]) / self.heart.semi_axes
-        th = np.degrees(np.arctan2(np.hypot(local[0], local[1]), -local[2]))
-        ph = np.degrees(np.arctan2(local[1], local[0]))
+        th, ph = self.angles(main.points[start])
         first = max(float(main.radius[start]) * share ** (1 / self.exponent), MIN_RADIUS)
+        self._thin(main, start, share)
         return self.grow(
             label,
             [th, th + theta[0], th + theta[1]],
             [ph, ph + phi[0], ph + phi[1]],
             length,
-            (first, max(first * self.uniform(0.4, 0.6), MIN_RADIUS)),
+            (first, max(first * self.uniform(0.55, 0.8), MIN_RADIUS)),
             parent,
             start,
             height,
         )
+
+
+def _unfolded(points: FloatArray) -> FloatArray:
+    """Course (K, 3) made smoother where a bend is too sharp for a vessel, as waves make it near the apex; ends stay."""
+    for sigma in (1.0, 2.0, 3.0, 4.0, 5.0):
+        step = np.diff(points, axis=0)
+        step /= np.linalg.norm(step, axis=1, keepdims=True)
+        if np.min(np.sum(step[1:] * step[:-1], axis=1), initial=1.0) > LEAST_COSINE:
+            break
+        points = smooth_path(points, sigma)
+    return points
 
 
 def _smooth_noise(rng: Generator, s: FloatArray, amplitude: float, wavelengths: tuple[float, ...]) -> FloatArray:
@@ -210,13 +254,13 @@ def _grow_left(g: _Grower, dominance: str) -> None:
     r_lad, r_lcx = main * (1 - share) ** (1 / k), main * share ** (1 / k)
     lad = g.grow(
         "LAD", [theta, 75, 110, 150, 190], [phi, u(-4, 5), u(-6, 5), u(-8, 6), u(-8, 6)],
-        u(100, 130), (r_lad, r_lad * u(0.4, 0.55)), lm, end,
+        u(100, 130), (r_lad, r_lad * u(0.55, 0.7)), lm, end,
     )
     groove = u(66, 74)
     long = {"right": u(60, 80), "codominant": u(85, 100), "left": u(115, 130)}[dominance]
     lcx = g.grow(
         "LCx", [theta, groove - 2, groove, groove + u(-2, 4), groove], [phi, phi + 45, 90, 135, 178],
-        long, (r_lcx, r_lcx * u(0.45, 0.6)), lm, end,
+        long, (r_lcx, r_lcx * u(0.6, 0.75)), lm, end,
     )
     for i in range(int(g.rng.integers(2, 4))):
         g.side(f"D{i + 1}", lad, 0.18 + 0.2 * i + u(0, 0.08), u(0.15, 0.32), (u(12, 20), u(35, 55)),
@@ -259,13 +303,25 @@ def _grow_right(g: _Grower, dominance: str) -> None:
     ph = ph - 360 if ph > 0 else ph
     r_pda, r_pl = last * share ** (1 / k), last * (1 - share) ** (1 / k)
     g.grow("PDA", [th, th + 28, th + 80], [ph, -178 + u(-4, 4), -178 + u(-6, 6)], u(50, 80),
-           (r_pda, r_pda * u(0.4, 0.55)), rca, end)
+           (r_pda, r_pda * u(0.55, 0.75)), rca, end)
     if dominance == "right":
         pl = g.grow("PL", [th, th + 5, th + 12], [ph, ph - u(16, 22), ph - u(35, 50)], u(30, 50),
-                    (r_pl, r_pl * u(0.45, 0.6)), rca, end)
+                    (r_pl, r_pl * u(0.55, 0.75)), rca, end)
         for i in range(int(g.rng.integers(1, 3))):
             g.side(f"PL{i + 1}", pl, 0.25 + 0.4 * i, u(0.3, 0.42), (u(20, 28), u(40, 55)), (-u(0, 6), -u(0, 12)),
                    u(25, 45))
+
+
+def _grow_twigs(g: _Grower) -> None:
+    """Vessels of the second to fourth order; how many differs widely from tree to tree."""
+    wanted = int(g.rng.integers(VESSELS[0], VESSELS[1] + 1))
+    twigs: dict[int, int] = {}
+    while len(g.branches) < wanted:
+        # thick vessels bear more than thin ones of the same length
+        size = np.array([b.radius.sum() * SPACING * (len(b.points) * SPACING >= BEARING) for b in g.branches])
+        parent = int(g.rng.choice(len(size), p=size / size.sum()))
+        number = twigs[parent] = twigs.get(parent, 0) + 1
+        g.twig(f"{g.branches[parent].label}{'abcdefghijklmnopqrstuvwxyz'[number - 1]}", parent)
 
 
 def _graph_of(branches: list[_Branch]) -> tuple[VesselGraph, FloatArray]:
