@@ -1,4 +1,4 @@
-"""What a pair of masks says before anything is learned: centrelines, distance maps, and both centrelines lifted to 3D."""
+"""What a pair of masks says before anything is learned: centrelines, distances, and both centrelines lifted to 3D."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def observe(pair: FramePair, config: ReconstructionConfig) -> Observation:
 
 def evidence(seen: Observation) -> Evidence:
     """Return the tensors the network looks at."""
-    signed = [_signed(outside) for outside in seen.outside]
+    signed = [signed_distance(outside) for outside in seen.outside]
     other = [seen.lifted[1], seen.lifted[0]]
     curves = [_curve(*parts) for parts in zip(seen.lines, seen.lifted, other, seen.cameras, strict=True)]
     return Evidence(
@@ -75,7 +75,7 @@ def evidence(seen: Observation) -> Evidence:
         tuple(torch.from_numpy(s[None]) for s in signed),
         tuple(torch.from_numpy(line.nearest.reshape(-1)) for line in seen.lines),
         tuple(torch.from_numpy(c) for c in curves),
-        torch.from_numpy(np.stack([_picture(s) for s in signed])),
+        torch.from_numpy(np.stack([mask_picture(s) for s in signed])),
     )
 
 
@@ -89,14 +89,15 @@ def _centreline(mask: Mask, plane: str) -> Centreline:
         raise ReconstructionError(f"plane {plane}: {error}") from error
 
 
-def _signed(outside: FloatArray) -> np.ndarray:
+def signed_distance(outside: FloatArray) -> np.ndarray:
+    """Signed distance (rows, columns) px to the border of a mask, negative inside; of `distance_outside`."""
     inside = cv2.distanceTransform((outside <= 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # half a pixel either way: the border lies between the last pixel inside and the first outside
     return np.where(outside > 0, outside - 0.5, 0.5 - inside).astype(np.float32)
 
 
-def _picture(signed: np.ndarray) -> np.ndarray:
-    """(3, PICTURE, PICTURE): share of vessel, signed distance in tens of px, closeness."""
+def mask_picture(signed: np.ndarray) -> np.ndarray:
+    """Share of vessel, signed distance in tens of px, closeness: (3, PICTURE, PICTURE) of a signed distance."""
     channels = ((signed < 0).astype(np.float32), np.clip(signed / 10, -1.5, 1.5), np.exp(-np.maximum(signed, 0) / 4))
     return np.stack([cv2.resize(c, (PICTURE, PICTURE), interpolation=cv2.INTER_AREA) for c in channels])
 
@@ -124,4 +125,4 @@ def _tangents(points: FloatArray, edges: np.ndarray) -> FloatArray:
     for chain in tree.chains(len(points), edges):
         if len(chain) > 1:
             tangent[chain] = np.gradient(points[chain], axis=0)
-    return tangent / np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
+    return np.asarray(tangent / np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9))

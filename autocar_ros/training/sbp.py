@@ -50,7 +50,7 @@ class SbpTask:
         """Draw and prepare training case `k`; what cannot be reconstructed at all is drawn anew."""
         rng = case_rng("train", self.seed, k)
         while True:
-            found = self._prepare(rng, self._disturbances(rng))
+            found = self._prepare(rng, draw_disturbances(rng, self.views))
             if found is not None:
                 return found
 
@@ -89,21 +89,6 @@ class SbpTask:
             "data": "synthetic coronary trees (autocar_ros.synthetic), drawn anew for every sample",
         }
 
-    def _disturbances(self, rng: np.random.Generator) -> CaseConfig:
-        """Half of the cases are as perfect as the evaluation's, the others are damaged in one or more ways."""
-        if rng.random() < 0.5:
-            return CaseConfig(views=self.views)
-        chosen = rng.random(4) < (0.5, 0.35, 0.4, 0.3)
-        amount = np.where(chosen, rng.random(4), 0.0)
-        return CaseConfig(
-            misalignment=2.5 * float(amount[0]),
-            elastic=1.0 * float(amount[1]),
-            damage=float(amount[2]),
-            pose_angle=1.0 * float(amount[3]),
-            pose_shift=1.0 * float(amount[3]),
-            views=self.views,
-        )
-
     def _prepare(self, rng: np.random.Generator, disturbances: CaseConfig) -> Sample | None:
         case = draw_case(rng, disturbances)
         if len(case.truth) < FEWEST_NODES:
@@ -113,6 +98,22 @@ class SbpTask:
         except ReconstructionError:
             return None
         return Sample(seen, label_tree(case.truth, box_origin(self.config.box_size)))
+
+
+def draw_disturbances(rng: np.random.Generator, views: str = "clinical") -> CaseConfig:
+    """Half of the cases are as perfect as the evaluation's, the others are damaged in one or more ways."""
+    if rng.random() < 0.5:
+        return CaseConfig(views=views)
+    chosen = rng.random(4) < (0.5, 0.35, 0.4, 0.3)
+    amount = np.where(chosen, rng.random(4), 0.0)
+    return CaseConfig(
+        misalignment=2.5 * float(amount[0]),
+        elastic=1.0 * float(amount[1]),
+        damage=float(amount[2]),
+        pose_angle=1.0 * float(amount[3]),
+        pose_shift=1.0 * float(amount[3]),
+        views=views,
+    )
 
 
 def stage_loss(stages: tuple[Stage, ...], truth: Truth) -> tuple[Tensor, dict[str, float]]:
