@@ -66,7 +66,8 @@ def _image_axes(views: Views, view: int) -> Tensor:
     """(2, 3) unit vectors in the world along the columns and rows of an image."""
     u, v, w = views.projection[view, :, :3]
     axes = torch.stack([u - (u @ w) * w, v - (v @ w) * w])
-    return axes / axes.norm(dim=1, keepdim=True)
+    unit: Tensor = axes / torch.linalg.vector_norm(axes, dim=1, keepdim=True)
+    return unit
 
 
 def _of_view(points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, curve: Tensor) -> Tensor:

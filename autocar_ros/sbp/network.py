@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +43,9 @@ class Architecture:
     @staticmethod
     def from_json(text: str) -> Architecture:
         """Inverse of ``json.dumps(asdict(architecture))``; `ValueError` or `TypeError` when it is none."""
-        values = json.loads(text)
-        return Architecture(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        values: dict[str, Any] = json.loads(text)
+        listed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return Architecture(**listed)  # type: ignore[arg-type]
 
 
 class Stage(NamedTuple):
@@ -70,6 +72,7 @@ class Block(nn.Module):
         self.norms = nn.ModuleList([VoxelNorm(width) for _ in range(convolutions)])
 
     def forward(self, x: Tensor, voxels: Voxels) -> Tensor:
+        """Features (N, width) to (N, width)."""
         y = x
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             y = norm(convolution(y if y is x else torch.relu(y), voxels), voxels)
@@ -91,6 +94,7 @@ class ImageEncoder(nn.Module):
         self.out = nn.Conv2d(width, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return maps of the size of the pictures."""
         skips = []
         for layer in self.down:
             x = layer(x)
@@ -99,7 +103,8 @@ class ImageEncoder(nn.Module):
         x = self.bottom(x)
         for layer, skip in zip(self.up, reversed(skips), strict=True):
             x = layer(torch.cat([nn.functional.interpolate(x, size=skip.shape[2:]), skip], 1))
-        return self.out(x)
+        maps: Tensor = self.out(x)
+        return maps
 
 
 class ViewFusion(nn.Module):
@@ -111,8 +116,10 @@ class ViewFusion(nn.Module):
         self.joint = nn.Linear(2 * width + joint, width)
 
     def forward(self, of_views: Tensor, joint: Tensor) -> Tensor:
+        """Features (V, N, per_view) and (N, joint) to (N, width)."""
         x = torch.relu(self.view(of_views))
-        return self.joint(torch.cat([x.amax(0), x.mean(0), joint], 1))
+        fused: Tensor = self.joint(torch.cat([x.amax(0), x.mean(0), joint], 1))
+        return fused
 
 
 class SparseUNet(nn.Module):
@@ -120,7 +127,7 @@ class SparseUNet(nn.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        steps = list(zip(widths[:-1], widths[1:], strict=True))
+        steps = list(pairwise(widths))
         self.encode = nn.ModuleList([Block(w, 2 if level else 1) for level, w in enumerate(widths)])
         self.decode = nn.ModuleList([Block(w) for w in widths[:-1]])
         self.down = nn.ModuleList([DownConv(a, b, bias=False) for a, b in steps])
@@ -128,6 +135,7 @@ class SparseUNet(nn.Module):
         self.up = nn.ModuleList([UpConv(b, a) for a, b in steps])
 
     def forward(self, x: Tensor, voxels: Voxels) -> Tensor:
+        """Features (N, widths[0]) to (N, widths[0])."""
         levels, skips = [voxels], []
         for level, block in enumerate(self.encode):
             x = block(x, levels[-1])
@@ -164,8 +172,9 @@ class SbpNetwork(nn.Module):
         self.heads = nn.ModuleList([nn.Linear(first, 1), nn.Linear(a.width_1mm, 1), nn.Linear(a.width_half_mm, 2)])
         self.direct = nn.Linear(2 * per_view + JOINT_FEATURES, 2, bias=False)  # what lifting says, to begin with
         self.threshold = 0.5  # occupancy from which a voxel is vessel; found on validation cases
-        for head in self.heads[:2]:
-            nn.init.constant_(head.bias, -1.5)
+        with torch.no_grad():
+            for head in (self.heads[0], self.heads[1]):  # few candidates are vessel
+                head.bias.fill_(-1.5)  # type: ignore[operator]
         nn.init.zeros_(self.direct.weight)
 
     def forward(
@@ -204,14 +213,16 @@ class SbpNetwork(nn.Module):
         parts = [self._of_views(at)]
         if k < len(SIZES) - 1:  # the finest stage inherits what the others saw in the images
             parts.append(gather(tuple(maps), picture_pixels(at.pixels, seen)))
-        return self.enter[k](torch.cat(parts, 2), at.joint)
+        entered: Tensor = self.enter[k](torch.cat(parts, 2), at.joint)
+        return entered
 
     def _of_views(self, at: Features) -> Tensor:
         return at.of_views if self.architecture.lifting else at.of_views[..., : LIFTED.start]
 
     def _direct(self, at: Features) -> Tensor:
         of_views = self._of_views(at)
-        return self.direct(torch.cat([of_views.amax(0), of_views.amin(0), at.joint], 1))
+        said: Tensor = self.direct(torch.cat([of_views.amax(0), of_views.amin(0), at.joint], 1))
+        return said
 
 
 def allowed_voxels(seen: Evidence, config: ReconstructionConfig) -> tuple[Voxels, Tensor]:
@@ -219,7 +230,7 @@ def allowed_voxels(seen: Evidence, config: ReconstructionConfig) -> tuple[Voxels
     index, origin = refine(seen.views, SIZES[0], config)
     if len(index) == 0:
         raise ReconstructionError(
-            "the masks have no voxel in common: check that both show the same artery at the same heart phase, and the poses"
+            "the masks have no voxel in common: check that both show the same artery at one heart phase, and the poses"
         )
     return Voxels.from_indices(index)[0], origin
 

@@ -117,7 +117,7 @@ def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], came
     points, chance = _thin_out(points, chance[ridge])
     of_views = [view_radius(points, line, camera) for line, camera in zip(lines, cameras, strict=True)]
     radius = fuse_radius(*of_views)
-    radius = fill_unknown(radius, np.arange(len(radius)), 1.0)
+    radius = fill_unknown(radius, np.arange(len(radius), dtype=float), 1.0)
     # the distance at which two liftings would be as sure (`lifting.confidence`)
     return Cloud(points, radius, chance, HALF_SURE * np.sqrt(1 / np.maximum(chance, LEAST_SHOWN) - 1))
 

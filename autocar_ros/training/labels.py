@@ -19,7 +19,7 @@ VOXEL_SIZE = 0.5  # mm
 class Labels(NamedTuple):
     """Occupied voxels of 0.5 mm, counted from the corner of the reconstructed box."""
 
-    index: Tensor  # (N, 3) int64
+    voxels: Tensor  # (N, 3) int64
     centreness: Tensor  # (N,) 0..1, see `Truth`
 
 
@@ -47,7 +47,7 @@ def label_tree(graph: VesselGraph, origin: FloatArray) -> Labels:
 
 def truth_of(labels: Labels) -> Truth:
     """Return the labels on all levels."""
-    fine, order = Voxels.from_indices(labels.index)
+    fine, order = Voxels.from_indices(labels.voxels)
     middle = fine.down.coarse
     return Truth((middle.down.coarse, middle, fine), labels.centreness[order])
 

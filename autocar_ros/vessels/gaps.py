@@ -11,7 +11,8 @@ from scipy.sparse import csgraph
 from autocar_ros.types import FloatArray, IntArray, SparseVolume
 from autocar_ros.vessels import tree
 
-STEPS = np.array([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1) if (i, j, k) > (0, 0, 0)])
+STEPS = np.array([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])
+MARGIN = 3  # empty cells around a volume: from beyond it, no step leads in
 
 
 class _Link(NamedTuple):
@@ -58,34 +59,40 @@ def close_gaps(
 
 
 def _path_graph(points: FloatArray, volume: SparseVolume) -> sparse.csr_array:
-    """Points, then voxels; neighbouring voxels are connected, and every point with the voxels around it."""
-    low = volume.voxels.min(0)
-    shape = volume.voxels.max(0) - low + 1
-    index = np.full(shape + 2, -1, np.int64)
-    at = volume.voxels - low + 1
-    index[tuple(at.T)] = np.arange(len(at))
-    cost = np.exp(1.0 - volume.centreness)
-    rows, columns, weight = [], [], []
-    for step in STEPS:
-        other = index[tuple((at + step).T)]
-        here = np.flatnonzero(other >= 0)
-        rows.append(here + len(points))
-        columns.append(other[here] + len(points))
-        length = np.linalg.norm(step) * volume.voxel_size
-        weight.append(length * (cost[here] + cost[other[here]]) / 2)
-    own = np.floor((points - volume.origin) / volume.voxel_size).astype(np.int64) - low + 1
-    for step in np.concatenate([STEPS, -STEPS, [[0, 0, 0]]]):
-        near = np.clip(own + step, 0, shape + 1)
-        other = index[tuple(near.T)]
-        here = np.flatnonzero((other >= 0) & (near == own + step).all(1))
-        rows.append(here)
-        columns.append(other[here] + len(points))
-        weight.append(np.linalg.norm(volume.points[other[here]] - points[here], axis=1) * cost[other[here]] + 1e-6)
-    size = len(points) + len(at)
-    row, column, value = np.concatenate(rows), np.concatenate(columns), np.concatenate(weight)
-    # both directions: an undirected search would transpose the matrix in every call
-    both = (np.concatenate([value, value]), (np.concatenate([row, column]), np.concatenate([column, row])))
-    return sparse.coo_array(both, shape=(size, size)).tocsr()
+    """Points, then voxels; neighbouring voxels are connected, and every point with the voxels around it.
+
+    Both directions of an edge are in it: an undirected search would transpose the matrix in every call.
+    """
+    centers, cost = volume.points, np.exp(1.0 - volume.centreness)
+    first, near, step = _voxels_around(volume.voxels, volume.voxels)
+    length = np.linalg.norm(STEPS, axis=1)[step] * volume.voxel_size
+    weight = length * (np.repeat(cost, np.diff(first)) + cost[near]) / 2
+    between = sparse.csr_array((weight, near, first), shape=(len(cost), len(cost)))
+    own = np.floor((points - volume.origin) / volume.voxel_size).astype(np.int64)
+    first, near, _ = _voxels_around(own, volume.voxels)
+    length = np.linalg.norm(centers[near] - np.repeat(points, np.diff(first), axis=0), axis=1)
+    onto = sparse.csr_array((length * cost[near] + 1e-6, near, first), shape=(len(points), len(cost)))
+    nothing = sparse.csr_array((len(points), len(points)))
+    rows = [sparse.hstack([nothing, onto], format="csr"), sparse.hstack([onto.T.tocsr(), between], format="csr")]
+    return sparse.csr_array(sparse.vstack(rows, format="csr"))
+
+
+def _voxels_around(cells: IntArray, voxels: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Voxels (M, 3) within one step of cells (N, 3), the cell itself included if it is one.
+
+    Returns
+    -------
+    first : (N + 1,) where those of every cell begin in the other two (as in a compressed sparse row matrix)
+    near : row of `voxels`, and step : row of `STEPS`
+    """
+    low, high = voxels.min(0) - MARGIN, voxels.max(0) + MARGIN
+    index = np.full(high - low + 1, -1, np.int32)
+    index[tuple((voxels - low).T)] = np.arange(len(voxels))
+    strides = np.array(index.strides) // index.itemsize
+    place = (np.clip(cells, low + 1, high - 1) - low) @ strides
+    near = index.ravel()[place[:, None] + STEPS @ strides]
+    found = near >= 0
+    return np.append(0, np.cumsum(found.sum(1))).astype(np.int32), near[found], np.nonzero(found)[1]
 
 
 def _links(matrix: sparse.csr_array, label: IntArray, parts: int, largest: float) -> list[_Link]:

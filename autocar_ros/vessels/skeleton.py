@@ -18,6 +18,7 @@ MASK_THRESHOLD = 128  # of vessel probability 0..255 (FramePair.msg)
 SMOOTHING = 2.0  # px along the centreline: takes the staircase of the pixels away, keeps bends of a vessel's width
 SHORTEST = 12.0  # px; a component of the skeleton shorter than this is noise
 SMALLEST_HOLE = 25  # px of area; a smaller hole in a mask is noise and would make the centreline run around it
+SURROUND = 5  # px around the vessel: background that reaches so far is larger than SMALLEST_HOLE
 THINNING = 2  # px between the points that stand for a centreline where every pixel would be too many
 TWIG = 1.5  # a twig shorter than this many radii plus TWIG_BASE px is an artefact of thinning
 TWIG_BASE = 3.0
@@ -61,21 +62,25 @@ def binary(mask: Mask) -> NDArray[np.uint8]:
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise InvalidInputError(f"a mask is (rows, columns) uint8, got {mask.dtype} {mask.shape}")
     vessel = (mask >= MASK_THRESHOLD).astype(np.uint8)
-    count, label, stats, _ = cv2.connectedComponentsWithStats(1 - vessel, connectivity=4)
-    small = np.flatnonzero(stats[:count, cv2.CC_STAT_AREA] < SMALLEST_HOLE)
-    vessel[np.isin(label, small[small > 0])] = 1
+    box = _bounding_box(vessel)
+    _, label, stats, _ = cv2.connectedComponentsWithStats(1 - vessel[box], connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < SMALLEST_HOLE
+    small[0] = False  # the vessel
+    vessel[box] |= small[label]
     return vessel
 
 
 def extract_centreline(mask: Mask) -> Centreline:
     """Centreline of a vessel mask (rows, columns) uint8 0..255; raises `InvalidInputError` when there is none."""
     vessel = binary(mask)
-    pixels = np.argwhere(skeletonize(vessel > 0))
+    box = _bounding_box(vessel)
+    pixels = np.argwhere(skeletonize(vessel[box] > 0))
     if len(pixels) == 0:
         raise InvalidInputError("the mask is empty: no pixel reaches 128 (no contrast, or no vessel was found)")
     # To the nearest background pixel's centre: half a pixel too far, but a thinned line is off centre by about as much.
-    inside = cv2.distanceTransform(np.pad(vessel, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    inside = cv2.distanceTransform(np.pad(vessel[box], 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     radius = inside[tuple(pixels.T)].astype(float)
+    pixels += [box[0].start, box[1].start]
     points = pixels[:, ::-1].astype(float)
     edges = _pixel_tree(pixels, vessel.shape)
     keep = _long_components(points, edges)
@@ -86,9 +91,16 @@ def extract_centreline(mask: Mask) -> Centreline:
     points, radius, pixels = points[keep], radius[keep], pixels[keep]
     if len(points) == 0:
         raise InvalidInputError(f"the mask holds no vessel longer than {SHORTEST:g} px")
-    nearest = _nearest_map(pixels, vessel.shape)
-    return Centreline(
-        tree.smooth_chains(points, edges, SMOOTHING), tree.smooth_chains(radius, edges, SMOOTHING), edges, nearest
+    smooth = tree.smooth_chains(np.column_stack([points, radius]), edges, SMOOTHING)
+    return Centreline(smooth[:, :2], smooth[:, 2], edges, _nearest_map(pixels, vessel.shape))
+
+
+def _bounding_box(vessel: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """Rows and columns of an image that hold all vessel, and `SURROUND` px around it."""
+    column, row, width, height = cv2.boundingRect(vessel)
+    return (
+        slice(max(row - SURROUND, 0), row + height + SURROUND),
+        slice(max(column - SURROUND, 0), column + width + SURROUND),
     )
 
 
@@ -124,4 +136,4 @@ def _nearest_map(pixels: IntArray, shape: tuple[int, ...]) -> NDArray[np.int32]:
     _, label = cv2.distanceTransformWithLabels(blank, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     of_label = np.zeros(int(label.max()) + 1, np.int32)
     of_label[label[tuple(pixels.T)]] = np.arange(len(pixels))
-    return np.asarray(of_label[label])
+    return np.asarray(of_label.take(label))

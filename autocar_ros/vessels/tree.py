@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
@@ -60,20 +61,31 @@ def rooted(count: int, edges: IntArray, roots: IntArray | None = None) -> Rooted
 
 def chains(count: int, edges: IntArray) -> list[IntArray]:
     """Paths between nodes whose degree is not 2 (leaves, bifurcations), ends included; every edge is in one path."""
-    neighbours: list[list[int]] = [[] for _ in range(count)]
-    for a, b in edges.tolist():
-        neighbours[a].append(b)
-        neighbours[b].append(a)
-    found: list[IntArray] = []
-    for first, around in enumerate(neighbours):
-        for second in around if len(around) != 2 else ():
-            path = [first, second]
-            while len(neighbours[path[-1]]) == 2:
-                a, b = neighbours[path[-1]]
-                path.append(b if a == path[-2] else a)
-            if path[0] < path[-1]:  # every path is met from both ends
-                found.append(np.array(path))
-    return found
+    here, there = edges.astype(np.int64).ravel(), edges[:, ::-1].astype(np.int64).ravel()
+    first = np.concatenate([[0], np.cumsum(np.bincount(here, minlength=count))])
+    nodes, ends = _walk(first, there[np.argsort(here, kind="stable")])
+    return np.split(nodes, ends)[:-1]
+
+
+@njit(cache=True)
+def _walk(first, neighbours):  # type: ignore[no-untyped-def]
+    """All chains one after the other, and the place where each ends.
+
+    The neighbours of node k are `neighbours[first[k] : first[k + 1]]`.
+    """
+    nodes, ends, count = np.empty(2 * len(neighbours) + 2, np.int64), [], 0
+    for start in range(len(first) - 1):
+        around = neighbours[first[start] : first[start + 1]]
+        for second in around if len(around) != 2 else around[:0]:
+            nodes[count], nodes[count + 1], last = start, second, count + 1
+            while first[nodes[last] + 1] - first[nodes[last]] == 2:
+                a, b = neighbours[first[nodes[last]]], neighbours[first[nodes[last]] + 1]
+                nodes[last + 1] = b if a == nodes[last - 1] else a
+                last += 1
+            if start < nodes[last]:  # every path is met from both ends
+                count = last + 1
+                ends.append(count)
+    return nodes[:count], np.array(ends, np.int64)
 
 
 def chain_length(points: FloatArray, chain: IntArray) -> float:

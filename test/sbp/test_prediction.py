@@ -78,7 +78,8 @@ def test_weights_come_back(tmp_path):
     loaded = load_network(str(tmp_path / "sbp.safetensors"))
     assert loaded.threshold == 0.4
     assert not loaded.training
-    assert all(torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), network.state_dict().values(), strict=True))
+    pairs = zip(loaded.state_dict().values(), network.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_wrong_weights_are_told(tmp_path):

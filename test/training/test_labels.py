@@ -18,7 +18,7 @@ def rod(radius: float, start=(-8.0, 0.1, 0.2), end=(8.0, 0.1, 0.2)) -> VesselGra
 
 
 def centres(labels) -> np.ndarray:
-    return ORIGIN + (labels.index.numpy() + 0.5) * VOXEL_SIZE
+    return ORIGIN + (labels.voxels.numpy() + 0.5) * VOXEL_SIZE
 
 
 @given(st.floats(0.6, 3.0))
@@ -26,7 +26,7 @@ def test_labels_are_the_voxels_that_evaluation_counts(radius):
     labels = label_tree(rod(radius), ORIGIN)
     grid = Grid(ORIGIN, (80, 80, 80), VOXEL_SIZE)
     expected = np.argwhere(lumen(rod(radius), grid))
-    assert {tuple(v) for v in labels.index.numpy()} == {tuple(v) for v in expected}
+    assert {tuple(v) for v in labels.voxels.numpy()} == {tuple(v) for v in expected}
 
 
 def test_centreness_falls_from_the_axis_to_the_wall():
@@ -49,4 +49,4 @@ def test_levels_contain_each_other():
 
 def test_what_lies_outside_the_box_has_no_label():
     labels = label_tree(rod(1.0, start=(-30.0, 0.0, 0.0)), ORIGIN)
-    assert labels.index.min() == 0
+    assert labels.voxels.min() == 0

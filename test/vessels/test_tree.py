@@ -30,6 +30,21 @@ def test_chains_run_between_leaves_and_bifurcations():
     assert found == {(0, 1, 2), (2, 3, 4), (2, 5)}
 
 
+@given(st.integers(1, 30), st.integers(0, 10_000))
+def test_chains_cut_a_forest_where_it_ends_or_forks(count, seed):
+    rng = np.random.default_rng(seed)
+    child = np.flatnonzero(rng.random(count - 1) < 0.9) + 1
+    parent = np.array([rng.integers(max(k - 3, 0), k) for k in child], np.int64)
+    name = rng.permutation(count)
+    edges = name[np.stack([parent, child], 1).reshape(-1, 2)]
+    degree, found = tree.degree(count, edges), tree.chains(count, edges)
+    steps = sorted(tuple(sorted(map(int, step))) for chain in found for step in pairwise(chain))
+    assert steps == sorted(tuple(sorted(map(int, edge))) for edge in edges)
+    for chain in found:
+        assert (degree[chain[1:-1]] == 2).all()
+        assert (degree[chain[[0, -1]]] != 2).all()
+
+
 def test_rooted_orders_parents_first():
     order, parent = tree.rooted(6, LINE, np.array([4]))
     assert order[0] == 4

@@ -57,7 +57,7 @@ class ReconstructionNode(StageNode):
         self._network = None
 
     def _load(self) -> SbpNetwork | None:
-        """Network of the parameters. Weights asked for by name must be there; without the package's own, lifting does."""
+        """Network of the parameters; weights asked for must be there, without the package's own lifting does."""
         config = self.parameters[ReconstructionConfig]
         try:
             network = network_for(config)
