@@ -39,7 +39,7 @@ class Method(StrEnum):
     LIFTING = "lifting"
 
 
-MethodOption = Annotated[Method, typer.Option(help="network: trained sparse back-projection; lifting: needs no weights.")]
+MethodOption = Annotated[Method, typer.Option(help="network: trained; lifting: needs no weights.")]
 WeightsOption = Annotated[Path | None, typer.Option(help="Weights of the network. Without it, those of the package.")]
 
 
