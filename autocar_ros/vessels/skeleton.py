@@ -136,4 +136,4 @@ def _nearest_map(pixels: IntArray, shape: tuple[int, ...]) -> NDArray[np.int32]:
     _, label = cv2.distanceTransformWithLabels(blank, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     of_label = np.zeros(int(label.max()) + 1, np.int32)
     of_label[label[tuple(pixels.T)]] = np.arange(len(pixels))
-    return np.asarray(of_label.take(label))
+    return of_label.take(np.asarray(label, np.int32))

@@ -97,3 +97,25 @@ def test_thinned_centreline_has_the_same_ends_and_shape():
     assert len(index) == pytest.approx(len(line) / 2, rel=0.15)
     ends = {int(k) for k in np.flatnonzero(tree.degree(len(line), line.edges) != 2)}
     assert {int(index[k]) for k in np.flatnonzero(tree.degree(len(index), edges) != 2)} == ends
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (30, 41), (72, 72)])
+def test_the_place_of_a_vessel_in_the_image_does_not_matter(corner):
+    """Only the part around the vessel is looked at; at the border that part is smaller."""
+    part = band(35, 4)[20:108, 20:108]
+    part[40:43, 40:43] = 0  # a hole
+    mask = np.zeros((160, 160), np.uint8)
+    mask[corner[0] : corner[0] + 88, corner[1] : corner[1] + 88] = part
+    line, alone = extract_centreline(mask), extract_centreline(np.pad(part, 20))
+    np.testing.assert_allclose(line.points - corner[::-1], alone.points - 20, atol=1e-9)
+    np.testing.assert_allclose(line.radius, alone.radius, atol=1e-6)
+    np.testing.assert_array_equal(line.edges, alone.edges)
+
+
+def test_background_enclosed_by_vessel_and_border_is_filled_only_when_small():
+    mask = np.zeros((40, 60), np.uint8)
+    mask[0, 20] = mask[1, 20] = 255
+    assert binary(mask).sum() == 2
+    mask[:8, 10:20] = 255
+    mask[0:3, 13:16] = 0  # 9 px at the border of the image: noise
+    assert binary(mask)[:8, 10:20].all()
