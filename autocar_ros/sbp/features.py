@@ -34,18 +34,19 @@ def features(points: Tensor, seen: Evidence) -> Features:
     pixels, depth = project(points, seen.views)
     size = seen.views.pixel_size[:, None] * depth  # (V, N) mm per px
     signed = gather(seen.signed, pixels)[..., 0] * size
+    across = points.t().contiguous()  # (3, N): a row of N numbers at a time is what a core does best
     of_views, lateral, normal, radius = [], [], [], []
     for v in range(len(depth)):
-        row = _nearest(pixels[v], seen.nearest[v], seen.signed[v].shape[1:])
-        curve = seen.curves[v].index_select(0, row)
-        offset = ((pixels[v] - curve[:, :2]) * curve[:, 2:4]).sum(1) * size[v]
-        r = curve[:, 4] * size[v]
+        column, row = pixels[v].t().contiguous()
+        nearest = _nearest(column, row, seen.nearest[v], seen.signed[v].shape[1:])
+        curve = seen.curves[v].t().contiguous().index_select(1, nearest)
+        offset = ((column - curve[0]) * curve[2] + (row - curve[1]) * curve[3]) * size[v]
+        r = curve[4] * size[v]
         lateral.append(offset)
         radius.append(r)
-        normal.append(curve[:, 2:4] @ _image_axes(seen.views, v))
-        of_views.append(_of_view(points, signed[v], offset.abs(), r, curve))
-    joint = _joint(torch.stack(lateral), torch.stack(normal), torch.stack(radius), signed)
-    return Features(torch.stack(of_views), joint, pixels)
+        normal.append(_image_axes(seen.views, v).t() @ curve[2:4])
+        of_views.append(_of_view(across, signed[v], offset.abs(), r, curve))
+    return Features(torch.stack(of_views).transpose(1, 2), _joint(lateral, normal, radius, signed).t(), pixels)
 
 
 def picture_pixels(pixels: Tensor, seen: Evidence) -> Tensor:
@@ -55,11 +56,10 @@ def picture_pixels(pixels: Tensor, seen: Evidence) -> Tensor:
     return (pixels + 0.5) * scale - 0.5
 
 
-def _nearest(pixels: Tensor, nearest: Tensor, shape: torch.Size) -> Tensor:
+def _nearest(column: Tensor, row: Tensor, nearest: Tensor, shape: torch.Size) -> Tensor:
     rows, columns = shape
-    column = pixels[:, 0].round().clamp(0, columns - 1).long()
-    row = pixels[:, 1].round().clamp(0, rows - 1).long()
-    return nearest.index_select(0, row * columns + column).long()
+    pixel = row.round().clamp(0, rows - 1).long() * columns + column.round().clamp(0, columns - 1).long()
+    return nearest.index_select(0, pixel).long()
 
 
 def _image_axes(views: Views, view: int) -> Tensor:
@@ -71,11 +71,11 @@ def _image_axes(views: Views, view: int) -> Tensor:
 
 
 def _of_view(points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, curve: Tensor) -> Tensor:
-    """(N, VIEW_FEATURES) of one view."""
-    away = points - curve[:, 5:8]
-    along = (away * curve[:, 8:11]).sum(1)
-    from_curve = (away.square().sum(1) - along.square()).clamp_min(0).sqrt()
-    lifted_radius = curve[:, 11]
+    """(VIEW_FEATURES, N) of one view, at points (3, N); `curve` (14, N) is the row of `Evidence.curves` nearest to each."""
+    away = points - curve[5:8]
+    along = (away * curve[8:11]).sum(0)
+    from_curve = (away.square().sum(0) - along.square()).clamp_min(0).sqrt()
+    lifted_radius = curve[11]
     return torch.stack(
         [
             signed.clamp(-3, 3),
@@ -88,16 +88,15 @@ def _of_view(points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, cur
             (lifted_radius - from_curve).clamp(-3, 3),
             torch.exp(-0.5 * (from_curve / lifted_radius.clamp_min(0.3)).square()),
             along.abs().clamp_max(2 * REACH) / 2,
-            curve[:, 12],
-            curve[:, 13],
+            curve[12],
+            curve[13],
             (radius - lifted_radius).clamp(-2, 2),
-        ],
-        1,
+        ]
     )
 
 
-def _joint(lateral: Tensor, normal: Tensor, radius: Tensor, signed: Tensor) -> Tensor:
-    """(N, JOINT_FEATURES) of all views; of more than two views their pairs are averaged.
+def _joint(lateral: list[Tensor], normal: list[Tensor], radius: list[Tensor], signed: Tensor) -> Tensor:
+    """(JOINT_FEATURES, N) of all views; of more than two views their pairs are averaged.
 
     Offsets s_1, s_2 (mm) across the vessel along unit normals n_1, n_2 put its axis at the shortest vector o with
     o . n_k = s_k.
@@ -105,7 +104,7 @@ def _joint(lateral: Tensor, normal: Tensor, radius: Tensor, signed: Tensor) -> T
     found = []
     for i in range(len(lateral)):
         for j in range(i):
-            cosine = (normal[i] * normal[j]).sum(1)
+            cosine = (normal[i] * normal[j]).sum(0)
             sine = 1 - cosine.square()
             square = lateral[i].square() + lateral[j].square() - 2 * lateral[i] * lateral[j] * cosine
             axis = (square.clamp_min(0) / (sine + PARALLEL)).sqrt()
@@ -120,8 +119,7 @@ def _joint(lateral: Tensor, normal: Tensor, radius: Tensor, signed: Tensor) -> T
                         sine,
                         torch.maximum(signed[i], signed[j]).clamp(-3, 3),
                         least.clamp_max(3),
-                    ],
-                    1,
+                    ]
                 )
             )
     return torch.stack(found).mean(0)
