@@ -71,7 +71,7 @@ def _image_axes(views: Views, view: int) -> Tensor:
 
 
 def _of_view(points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, curve: Tensor) -> Tensor:
-    """(VIEW_FEATURES, N) of one view, at points (3, N); `curve` (14, N) is the row of `Evidence.curves` nearest to each."""
+    """(VIEW_FEATURES, N) of one view at points (3, N), with the row of `Evidence.curves` (14, N) nearest to each."""
     away = points - curve[5:8]
     along = (away * curve[8:11]).sum(0)
     from_curve = (away.square().sum(0) - along.square()).clamp_min(0).sqrt()
