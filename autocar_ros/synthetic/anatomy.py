@@ -21,13 +21,13 @@ from autocar_ros.types import FloatArray, VesselGraph
 from autocar_ros.vessels.tree import smooth_path
 
 SPACING = 1.0  # mm between nodes
-MIN_RADIUS = 0.45  # mm; angiography shows little below
+MIN_RADIUS = 0.5  # mm; angiography and CT show little below
 BLUNTNESS = 1.5  # mm, over which courses are smoothed: vessels do not fold
 SHARPEST = 0.12  # 1/mm, curvature of a single wave of tortuosity
 LEAST_COSINE = 0.6  # of the turn of a course in 1 mm
 DEGREE = np.pi / 180
 TAPER = 4.0  # mm beyond a side branch, over which its parent becomes thinner
-THINNED = 0.3  # of what a side branch takes; the parent's even taper stands for the rest
+THINNED = 0.15  # of what a side branch takes; the parent's even taper stands for the rest
 VESSELS = (6, 25)  # of a tree
 BEARING = 25.0  # mm; a shorter vessel bears no twigs
 
@@ -175,7 +175,7 @@ class _Grower:
         way = np.degrees(length / float(self.heart.semi_axes.mean()))
         theta, phi = way * np.cos(course), way * np.sin(course) / sine
         bend = self.uniform(0.3, 0.7)
-        return self.side(label, parent, start / (len(main.points) - 1), self.uniform(0.2, 0.5),
+        return self.side(label, parent, start / (len(main.points) - 1), self.uniform(0.3, 0.5),
                          (theta * bend, theta), (phi * 0.5, phi), length)  # fmt: skip
 
     def _thin(self, main: _Branch, start: int, share: float) -> None:
@@ -209,7 +209,7 @@ class _Grower:
             [th, th + theta[0], th + theta[1]],
             [ph, ph + phi[0], ph + phi[1]],
             length,
-            (first, max(first * self.uniform(0.55, 0.8), MIN_RADIUS)),
+            (first, max(first * self.uniform(0.65, 0.9), MIN_RADIUS)),
             parent,
             start,
             height,
