@@ -3,64 +3,29 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError, ReconstructionError
-from autocar_ros.evaluation.baselines.visual_hull import visual_hull
 from autocar_ros.evaluation.graph_metrics import GraphScore, graph_correspondence, graph_score
+from autocar_ros.evaluation.methods import VOXEL_SIZE, Method, Prediction
 from autocar_ros.evaluation.metrics import volume_score
-from autocar_ros.evaluation.voxels import dense, grid_around, lumen, skeleton_graph
+from autocar_ros.evaluation.voxels import dense, grid_around, lumen
 from autocar_ros.geometry.rigid import rigid_register
-from autocar_ros.pipeline import reconstruct
 from autocar_ros.types import FramePair, SparseVolume, VesselGraph
 from autocar_ros.vessels.reprojection import sample_edges
-
-VOXEL_SIZE = 0.5  # mm, as in the paper
-
-
-class Prediction(NamedTuple):
-    """What a method makes of a pair: the lumen in voxels of `VOXEL_SIZE`, and its centreline."""
-
-    volume: SparseVolume
-    graph: VesselGraph
-
-
-Method = Callable[[FramePair], Prediction]
-
-
-def lifting(pair: FramePair) -> Prediction:
-    """Our reconstruction: lifted centrelines and the occupancy around them."""
-    return Prediction(*reconstruct(pair, ReconstructionConfig(voxel_size=VOXEL_SIZE)))
-
-
-def hull(pair: FramePair) -> Prediction:
-    """Visual hull, and its skeleton by thinning."""
-    volume = visual_hull(pair, VOXEL_SIZE)
-    if len(volume.voxels) == 0:
-        raise ReconstructionError("the masks have no voxel in common")
-    grid = grid_around(volume.points, voxel_size=VOXEL_SIZE, margin=VOXEL_SIZE)
-    return Prediction(volume, skeleton_graph(dense(volume, grid), grid))
-
-
-METHODS: dict[str, Method] = {"lifting": lifting, "visual_hull": hull}
 
 
 def score_static(pair: FramePair, truth: VesselGraph, method: Method) -> dict[str, float]:
     """Scores of a method on a pair of masks whose true vessels are known.
 
     Volume metrics at 0.5 mm, centreline metrics, correspondence between the views. A method that finds nothing has
-    DICE and recall 0, and its distances are left out (NaN); `failed` is 1 then.
+    DICE and recall 0, and its distances are left out (NaN); `failed` is 1 then. `seconds` is what it took.
     """
-    try:
-        prediction = method(pair)
-    except ReconstructionError:
-        prediction = _nothing()
+    prediction, seconds = timed(method, pair)
     grid = grid_around(truth.position, prediction.volume.points, voxel_size=VOXEL_SIZE)
     volumes = volume_score(dense(prediction.volume, grid), lumen(truth, grid), VOXEL_SIZE)
     lines = asdict(graph_score(prediction.graph, truth))
@@ -70,7 +35,18 @@ def score_static(pair: FramePair, truth: VesselGraph, method: Method) -> dict[st
         **{name: lines[name] for name in kept},
         **asdict(graph_correspondence(prediction.graph, truth, pair.pose_a, pair.pose_b)),
         "failed": float(len(prediction.graph.edges) == 0),
+        "seconds": seconds,
     }
+
+
+def timed(method: Method, pair: FramePair) -> tuple[Prediction, float]:
+    """Prediction of a method, empty where it gives up, and the seconds it took."""
+    start = time.perf_counter()
+    try:
+        prediction = method(pair)
+    except ReconstructionError:
+        prediction = _nothing()
+    return prediction, time.perf_counter() - start
 
 
 def score_registered(graph: VesselGraph, reference: VesselGraph) -> tuple[GraphScore, VesselGraph]:

@@ -22,16 +22,19 @@ from autocar_ros import __version__
 from autocar_ros.errors import InvalidInputError
 
 NOTICE = "Research software, not a medical device: not for diagnosis or treatment."
+PAPER = {"visual hull": [0.19, 0.26, 12.64, 33.1], "AutoCAR": [0.80, 0.93, 1.27, 3.57]}  # its Table 1, at 0.5 mm
+PAPER_METRICS = ("DICE", "cl-DICE", "Chamfer distance [mm]", "HD95 [mm]")
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: text, a table of name and value, pictures with captions."""
+    """A part of a report: text, a table of name and value or values, pictures with captions."""
 
     title: str
     text: str = ""
     table: Mapping[str, Any] | None = None
     pictures: Sequence[tuple[Path, str]] = ()
+    columns: Sequence[str] = ()  # heads of the table, whose values are lists then
 
 
 def spread(values: Iterable[float]) -> dict[str, float | int | None]:
@@ -107,6 +110,25 @@ def plus_minus(score: Mapping[str, Any]) -> str:
     return f"{score['mean']:.3g}" + (f" ± {score['std']:.2g}" if score["std"] is not None else "")
 
 
+def static_sections(
+    protocol: Mapping[str, Any],
+    methods: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    pictures: Sequence[tuple[Path, str]],
+) -> list[Section]:
+    """Report of the static protocol; `methods` holds the `spread` of every metric of every method."""
+    metrics = list(dict.fromkeys(metric for scores in methods.values() for metric in scores))
+    rows = {m: [plus_minus(scores[m]) for scores in methods.values()] for m in metrics}
+    return [
+        Section("Methods", "Mean and standard deviation over the cases. Recall and precision are shares of the "
+                "centreline's length that lie within 1 and 2 mm. Seconds are those of one process beside others.",
+                rows, pictures, tuple(methods)),
+        Section("The paper's own figures", "On its own simulated set, with its own trees and views: for orientation, "
+                "not a comparison.", PAPER, columns=PAPER_METRICS),
+        Section("Protocol", "Simulated trees of the test split, perfect masks, poses true but for the misalignment.",
+                protocol),
+    ]  # fmt: skip
+
+
 def write_html(path: Path, title: str, sections: Iterable[Section]) -> None:
     """Write a page that needs no other file; raises `InvalidInputError` for a missing picture."""
     body = "\n".join(_section(s) for s in sections)
@@ -120,7 +142,8 @@ def write_html(path: Path, title: str, sections: Iterable[Section]) -> None:
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.5rem;border-bottom:1px solid #ddd}"
-    "table{border-collapse:collapse}td{padding:.15rem 1.5rem .15rem 0;border-bottom:1px solid #eee;vertical-align:top}"
+    "table{border-collapse:collapse}th{text-align:left;padding-right:1.5rem}"
+    "td{padding:.15rem 1.5rem .15rem 0;border-bottom:1px solid #eee;vertical-align:top}"
     "td:last-child{font-variant-numeric:tabular-nums}"
     "figure{display:inline-block;margin:1rem 1rem 0 0;max-width:100%}img{max-width:100%}"
     "figcaption,footer{color:#666;font-size:.9rem}footer{margin-top:3rem}"
@@ -132,10 +155,15 @@ def _section(section: Section) -> str:
     if section.text:
         parts.append(f"<p>{html.escape(section.text)}</p>")
     if section.table:
-        rows = (f"<tr><td>{html.escape(k)}</td><td>{html.escape(_text(v))}</td></tr>" for k, v in section.table.items())
-        parts.append(f"<table>{''.join(rows)}</table>")
+        head = f"<tr>{''.join(f'<th>{html.escape(c)}</th>' for c in ('', *section.columns))}</tr>"
+        rows = (_row(name, value if section.columns else [value]) for name, value in section.table.items())
+        parts.append(f"<table>{head if section.columns else ''}{''.join(rows)}</table>")
     parts += [_picture(file, caption) for file, caption in section.pictures]
     return "<section>" + "\n".join(parts) + "</section>"
+
+
+def _row(name: str, values: Sequence[Any]) -> str:
+    return "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in (name, *map(_text, values))) + "</tr>"
 
 
 def _picture(file: Path, caption: str) -> str:

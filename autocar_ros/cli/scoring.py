@@ -1,0 +1,51 @@
+"""Simulated cases scored by several methods, in several processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numba
+import torch
+
+from autocar_ros.cli.cases import static_case
+from autocar_ros.evaluation.methods import load_method
+from autocar_ros.evaluation.protocols import score_static
+
+Scores = dict[str, dict[str, float]]  # method -> metric -> value
+
+
+def score_cases(
+    seeds: Sequence[int], misalignment: float, methods: Sequence[str], models: Path | None, jobs: int
+) -> Iterator[Scores]:
+    """Scores of every case, in the order of the seeds; `jobs` processes with one thread each."""
+    score = partial(score_case, misalignment=misalignment, methods=tuple(methods), models=models)
+    if jobs == 1:
+        yield from map(score, seeds)
+        return
+    # spawned, not forked: a fork of a process whose libraries have threads may hang
+    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
+        yield from pool.map(score, seeds)
+
+
+def score_case(seed: int, misalignment: float, methods: Sequence[str], models: Path | None) -> Scores:
+    """Scores of every method on one case."""
+    pair, truth = static_case(seed, misalignment)
+    return {name: score_static(pair, truth, load_method(name, models)) for name in methods}
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def one_thread() -> None:
+    """Keep this process to one thread: the others have the other cores."""
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+    cv2.setNumThreads(1)
