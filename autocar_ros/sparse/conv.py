@@ -9,15 +9,18 @@ Weights are (K, C_in, C_out): K = 27 offsets in lexicographic order, or 8 octant
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from autocar_ros.sparse.voxels import DownMap, Voxels
 
-BUFFER = 1 << 20  # bytes of gathered rows: about half of a core's second-level cache
+BUFFER = 1 << 20  # bytes of gathered rows: 1 to 2 MiB measure best on cores of 512 KiB to 1 MiB of cache
+BUFFER_CUDA = 1 << 28
 LEAST_ROWS = 64  # of a block
 
 
@@ -33,19 +36,19 @@ def submanifold_conv(x: Tensor, weight: Tensor, voxels: Voxels) -> Tensor:
     -------
     (N, C_out)
     """
-    result: Tensor = _Submanifold.apply(x, weight, voxels.neighbours)
+    result: Tensor = _Submanifold.apply(x, weight, voxels.neighbours)  # type: ignore[no-untyped-call]
     return result
 
 
 def down_conv(x: Tensor, weight: Tensor, down: DownMap) -> Tensor:
     """Convolution 2 x 2 x 2 of stride 2: features (N, C_in) to (M, C_out), weight (8, C_in, C_out)."""
-    result: Tensor = _Down.apply(x, weight, down.children, down.child)
+    result: Tensor = _Down.apply(x, weight, down.children, down.child)  # type: ignore[no-untyped-call]
     return result
 
 
 def up_conv(x: Tensor, weight: Tensor, down: DownMap) -> Tensor:
     """Transposed convolution 2 x 2 x 2 of stride 2: features (M, C_in) to (N, C_out), weight (8, C_in, C_out)."""
-    result: Tensor = _Up.apply(x, weight, down.children, down.child)
+    result: Tensor = _Up.apply(x, weight, down.children, down.child)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -59,26 +62,48 @@ def gather_product(x: Tensor, rows: Tensor, matrix: Tensor) -> Tensor:
     return result
 
 
-def _gather_outer(x: Tensor, rows: Tensor, y: Tensor) -> Tensor:
-    """Sum over n of x[rows[n, k]] outer y[n], x (M, C), rows (N, K), y (N, D): (K, C, D), in float32 at least."""
-    width, channels = rows.shape[1], x.shape[1]
-    wide = torch.promote_types(x.dtype, torch.float32)
-    total = torch.zeros(width * channels, y.shape[1], dtype=wide, device=x.device)
+def gather_products(
+    x: Tensor, rows: Tensor, matrix: Tensor | None, y: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """Both products of the backward pass with one gathering of x (M, C), rows (N, K) as in `gather_product`.
+
+    Returns
+    -------
+    (N, D), rows side by side times `matrix` (K C, D); and the sum over n of y[n] outer x[rows[n, k]], y (N, E), as
+    (K, E, C), added up in float32 at least. None for what is not given.
+    """
+    (count, width), channels = rows.shape, x.shape[1]
+    product = None if matrix is None else x.new_empty(count, matrix.shape[1])
+    outer = None if y is None else _zeros(y.shape[1], width * channels, x)
     for begin, end, gathered in _blocks(_with_zero_row(x), rows):
-        part = gathered.view(end - begin, width * channels).t()
-        if x.dtype == wide:
-            total.addmm_(part, y[begin:end])
-        else:
-            total += part @ y[begin:end]
-    return total.view(width, channels, -1).to(x.dtype)
+        beside = gathered.view(end - begin, width * channels)
+        if matrix is not None and product is not None:
+            torch.mm(beside, matrix, out=product[begin:end])
+        if y is not None and outer is not None:
+            _add_product(outer, y[begin:end].t(), beside)
+    if outer is not None:
+        outer = outer.view(-1, width, channels).transpose(0, 1).to(x.dtype)
+    return product, outer
 
 
-def _blocks(padded: Tensor, rows: Tensor) -> Any:
+def _zeros(rows: int, columns: int, like: Tensor) -> Tensor:
+    return torch.zeros(rows, columns, dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    if total.dtype == a.dtype:
+        total.addmm_(a, b)
+    else:
+        total += a @ b
+
+
+def _blocks(padded: Tensor, rows: Tensor) -> Iterator[tuple[int, int, Tensor]]:
     """Blocks of gathered rows: (begin, end, (end - begin) * K rows of `padded`)."""
     count, width = rows.shape
     channels, flat = padded.shape[1], rows.reshape(-1)
-    size = BUFFER // (width * max(channels, 1) * padded.element_size()) // 16 * 16
-    size = min(max(size, LEAST_ROWS), max(count, 1)) if padded.device.type == "cpu" else max(count, 1)
+    bytes_a_row = width * max(channels, 1) * padded.element_size()
+    size = (BUFFER if padded.device.type == "cpu" else BUFFER_CUDA) // bytes_a_row // 16 * 16
+    size = min(max(size, LEAST_ROWS), max(count, 1))
     buffer = padded.new_empty(size * width, channels)
     for begin in range(0, count, size):
         end = min(count, begin + size)
@@ -96,20 +121,17 @@ class _Submanifold(Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, neighbours: Tensor) -> Tensor:
         x, weight = _same_type(x, weight)
         ctx.save_for_backward(x, weight, neighbours)
-        return gather_product(x, neighbours, weight.reshape(-1, weight.shape[2]))
+        return gather_product(x, neighbours, _flat(weight))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight, neighbours = ctx.saved_tensors
-        gradient = gradient.contiguous().to(x.dtype)
-        of_x = of_weight = None
-        if ctx.needs_input_grad[0]:
-            # who is at offset k of me has me at offset -k
-            flipped = weight.flip(0).transpose(1, 2).reshape(-1, weight.shape[1])
-            of_x = gather_product(gradient, neighbours, flipped)
-        if ctx.needs_input_grad[1]:
-            of_weight = _gather_outer(x, neighbours, gradient)
-        return of_x, of_weight, None
+        # who is at offset k of me has me at offset -k
+        flipped = _flat(weight.flip(0).transpose(1, 2)) if ctx.needs_input_grad[0] else None
+        wanted = x if ctx.needs_input_grad[1] else None
+        of_x, of_weight = gather_products(_like(gradient, x), neighbours, flipped, wanted)
+        return of_x, None if of_weight is None else of_weight.flip(0), None
 
 
 class _Down(Function):
@@ -117,15 +139,16 @@ class _Down(Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, children: Tensor, child: Tensor) -> Tensor:
         x, weight = _same_type(x, weight)
         ctx.save_for_backward(x, weight, children, child)
-        return gather_product(x, children, weight.reshape(-1, weight.shape[2]))
+        return gather_product(x, children, _flat(weight))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight, children, child = ctx.saved_tensors
-        gradient = gradient.contiguous().to(x.dtype)
+        gradient = _like(gradient, x)
         of_x = _spread(gradient, weight.transpose(1, 2), child) if ctx.needs_input_grad[0] else None
-        of_weight = _gather_outer(x, children, gradient) if ctx.needs_input_grad[1] else None
-        return of_x, of_weight, None, None
+        _, outer = gather_products(x, children, None, gradient if ctx.needs_input_grad[1] else None)
+        return of_x, None if outer is None else outer.transpose(1, 2), None, None
 
 
 class _Up(Function):
@@ -136,15 +159,12 @@ class _Up(Function):
         return _spread(x, weight, child)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight, children = ctx.saved_tensors
-        gradient = gradient.contiguous().to(x.dtype)
-        of_x = of_weight = None
-        if ctx.needs_input_grad[0]:
-            of_x = gather_product(gradient, children, weight.transpose(1, 2).reshape(-1, weight.shape[1]))
-        if ctx.needs_input_grad[1]:
-            of_weight = _gather_outer(gradient, children, x).transpose(1, 2)
-        return of_x, of_weight, None, None
+        turned = _flat(weight.transpose(1, 2)) if ctx.needs_input_grad[0] else None
+        wanted = x if ctx.needs_input_grad[1] else None
+        return *gather_products(_like(gradient, x), children, turned, wanted), None, None
 
 
 def _spread(x: Tensor, weight: Tensor, child: Tensor) -> Tensor:
@@ -158,3 +178,12 @@ def _same_type(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     if torch.is_autocast_enabled(x.device.type):
         x = x.to(torch.get_autocast_dtype(x.device.type))
     return x.contiguous(), weight.to(x.dtype)
+
+
+def _like(gradient: Tensor, x: Tensor) -> Tensor:
+    return gradient.to(x.dtype).contiguous()
+
+
+def _flat(weight: Tensor) -> Tensor:
+    """(K, C, D) as a matrix (K C, D)."""
+    return weight.reshape(-1, weight.shape[2])

@@ -32,8 +32,8 @@ def interpolate(
     for octant in range(8):
         step = torch.tensor([octant >> 2, octant >> 1 & 1, octant & 1], device=points.device)
         row = voxels.find((corner + step).long(), batch)
-        weight = torch.where(step == 1, fraction, 1 - fraction).prod(1, keepdim=True).to(values.dtype)
-        weight = torch.where(row[:, None] >= 0, weight, 0)
-        total = total + weight * padded[row]  # row -1 is the row of zeros
-        present = present + weight
+        there = row >= 0
+        weight = torch.where(step == 1, fraction, 1 - fraction).prod(1).to(values.dtype) * there
+        total = total + weight[:, None] * padded.index_select(0, torch.where(there, row, len(values)))
+        present = present + weight[:, None]
     return total / present.clamp_min(torch.finfo(values.dtype).tiny) if normalize else total

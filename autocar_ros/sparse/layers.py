@@ -69,19 +69,12 @@ class VoxelNorm(nn.Module):
         """Normalise features (N, C) of voxels."""
         if len(x) == 0:
             return x
-        batch = voxels.batch
-        if int(batch[-1]) == int(batch[0]):  # sorted: all are of one item
-            if len(x) == 1:
-                return x * self.weight + self.bias
-            return nn.functional.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, EPSILON)
-        return self._by_item(x, batch)
+        if int(voxels.batch[-1]) == int(voxels.batch[0]):  # sorted: all are of one item
+            return self._of_item(x)
+        counts = torch.unique_consecutive(voxels.batch, return_counts=True)[1]
+        return torch.cat([self._of_item(part) for part in x.split(counts.tolist())])
 
-    def _by_item(self, x: Tensor, batch: Tensor) -> Tensor:
-        _, item, count = torch.unique_consecutive(batch, return_inverse=True, return_counts=True)
-        number = count[:, None].to(x.dtype)
-        mean = x.new_zeros(len(count), x.shape[1]).index_add(0, item, x) / number
-        away = x - mean[item]
-        variance = x.new_zeros(len(count), x.shape[1]).index_add(0, item, away.square()) / number
-        alone = (count == 1)[item, None]
-        normal = away * (variance[item] + EPSILON).rsqrt()
-        return torch.where(alone, x, normal) * self.weight + self.bias
+    def _of_item(self, x: Tensor) -> Tensor:
+        if len(x) == 1:
+            return x * self.weight.to(x.dtype) + self.bias.to(x.dtype)
+        return nn.functional.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, EPSILON)

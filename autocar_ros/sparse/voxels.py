@@ -16,8 +16,12 @@ from torch import Tensor
 from autocar_ros.errors import InvalidInputError
 
 BITS = 18  # of an index along an axis; the rest of a key of 63 bits is the batch item
-BRICK_BITS = 3  # neighbours are looked up in blocks of 2^3 voxels an edge
+PLACE = (1 << 3 * BITS) - 1  # the bits of a key that are not the batch item
+ITEMS = 1 << 63 - 3 * BITS  # batch items that a key can hold
+BRICK_BITS = 3  # neighbours are looked up in bricks of 2^3 voxels an edge
 BRICK = 1 << BRICK_BITS
+BLOCK = 1 << 12  # voxels whose neighbours are looked up at once: as many as a core's cache holds
+BLOCK_CUDA = 1 << 20
 # Spreads 21 bits so that two zeros follow each, and back: (shift, mask) from coarse to fine
 _SPREAD = (
     (32, 0x1F00000000FFFF),
@@ -62,10 +66,9 @@ class Voxels:
         Raises
         ------
         InvalidInputError
-            When an index is negative or 2^18 or more, or two voxels are the same.
+            When an index is no integer of 0 .. 2^18 - 1, a batch item none of 0 .. 511, or two voxels are the same.
         """
-        if len(index) and not bool(_encodable(index).all()):
-            raise InvalidInputError(f"voxel indices must be 0 .. {2**BITS - 1}, got {index.min()} .. {index.max()}")
+        _check(index, batch)
         key, order = _encode(index, batch).sort()
         if bool((key[1:] == key[:-1]).any()):
             raise InvalidInputError("the same voxel is given twice")
@@ -82,8 +85,7 @@ class Voxels:
     @cached_property
     def index(self) -> Tensor:
         """(N, 3) int64."""
-        place = self.key & ((1 << 3 * BITS) - 1)
-        return torch.stack([_gather_bits(place >> 2), _gather_bits(place >> 1), _gather_bits(place)], 1)
+        return _decode(self.key & PLACE)
 
     @property
     def batch(self) -> Tensor:
@@ -98,20 +100,18 @@ class Voxels:
     @cached_property
     def down(self) -> DownMap:
         """The next coarser level."""
-        coarse, parent = torch.unique_consecutive(self.key >> 3, return_inverse=True)
+        coarse, parent = _coarser(self, 1)
         octant = self.key & 7
         children = torch.full((len(coarse), 8), len(self), dtype=torch.int32, device=self.device)
         children[parent, octant] = torch.arange(len(self), dtype=torch.int32, device=self.device)
-        # a coarser index has one bit less: the batch item moves back to its place
-        item = (coarse >> 3 * (BITS - 1)) << 3 * BITS
-        return DownMap(Voxels(item | (coarse & ((1 << 3 * (BITS - 1)) - 1))), children, parent, octant)
+        return DownMap(coarse, children, parent, octant)
 
     def refined(self) -> Voxels:
         """All voxels of half the size; those of voxel r are the rows 8 r to 8 r + 7, in the order of octants."""
-        if len(self) and bool((self.index >= 1 << BITS - 1).any()):
+        place = self.key & PLACE
+        if bool((place >> 3 * (BITS - 1) != 0).any()):
             raise InvalidInputError(f"voxels with an index of {2 ** (BITS - 1)} or more cannot be divided")
-        place = self.key & ((1 << 3 * BITS) - 1)
-        first = (self.batch << 3 * BITS) | (place << 3)
+        first = (self.key & ~PLACE) | (place << 3)
         return Voxels((first[:, None] + torch.arange(8, device=self.device)).reshape(-1))
 
     def select(self, rows: Tensor) -> Voxels:
@@ -119,13 +119,12 @@ class Voxels:
         return Voxels(self.key[rows])
 
     def find(self, index: Tensor, batch: Tensor | None = None) -> Tensor:
-        """Rows (P,) int64 of voxels (P, 3), -1 where they are absent."""
-        if len(self) == 0:
-            return torch.full((len(index),), -1, dtype=torch.int64, device=self.device)
-        possible = _encodable(index)
+        """Rows (P,) int64 of voxels (P, 3) of batch items (P,), all 0 unless given; -1 where they are absent."""
+        possible = ((index >= 0) & (index < 2**BITS)).all(1)
+        if batch is not None:
+            possible &= (batch >= 0) & (batch < ITEMS)
         key = _encode(index.clamp(0, 2**BITS - 1), batch)
-        row = torch.searchsorted(self.key, key).clamp_max(len(self) - 1)
-        return torch.where(possible & (self.key[row] == key), row, -1)
+        return torch.where(possible, _rows(self, key), -1)
 
 
 class Merged(NamedTuple):
@@ -157,14 +156,27 @@ def _rows(voxels: Voxels, key: Tensor) -> Tensor:
     return torch.where(voxels.key[row] == key, row, -1)
 
 
-def _encodable(index: Tensor) -> Tensor:
-    return ((index >= 0) & (index < 2**BITS)).all(1)
+def _check(index: Tensor, batch: Tensor | None) -> None:
+    if index.ndim != 2 or index.shape[1] != 3 or index.is_floating_point():
+        raise InvalidInputError(f"voxel indices must be integers (N, 3), got {index.dtype} {tuple(index.shape)}")
+    if len(index) and not 0 <= int(index.min()) <= int(index.max()) < 2**BITS:
+        raise InvalidInputError(f"voxel indices must be 0 .. {2**BITS - 1}, got {index.min()} .. {index.max()}")
+    if batch is None:
+        return
+    if batch.shape != index.shape[:1] or batch.is_floating_point():
+        raise InvalidInputError(f"one batch item a voxel: need integers ({len(index)},), got {tuple(batch.shape)}")
+    if len(batch) and not 0 <= int(batch.min()) <= int(batch.max()) < ITEMS:
+        raise InvalidInputError(f"batch items must be 0 .. {ITEMS - 1}, got {batch.min()} .. {batch.max()}")
 
 
-def _encode(index: Tensor, batch: Tensor | None) -> Tensor:
-    i, j, k = index.long().unbind(1)
+def _encode(index: Tensor, batch: Tensor | None = None) -> Tensor:
+    i, j, k = index.long().unbind(-1)
     key = _spread_bits(i) << 2 | _spread_bits(j) << 1 | _spread_bits(k)
     return key if batch is None else key | batch.long() << 3 * BITS
+
+
+def _decode(place: Tensor) -> Tensor:
+    return torch.stack([_gather_bits(place >> 2), _gather_bits(place >> 1), _gather_bits(place)], -1)
 
 
 def _spread_bits(x: Tensor) -> Tensor:
@@ -180,40 +192,53 @@ def _gather_bits(x: Tensor) -> Tensor:
     return x
 
 
-def _neighbours(voxels: Voxels) -> Tensor:
-    """Look all neighbours up in bricks: a small dense table of bricks, and a dense table of voxels in every brick.
+def _coarser(voxels: Voxels, levels: int) -> tuple[Voxels, Tensor]:
+    """Voxels of 2^levels the size, and the row (N,) of the one that each voxel is in."""
+    coarse, parent = torch.unique_consecutive(voxels.key >> 3 * levels, return_inverse=True)
+    # an index has lost so many bits: the batch item moves back to its place
+    place = PLACE >> 3 * levels
+    return Voxels((coarse & ~place) << 3 * levels | (coarse & place)), parent
 
-    Batch items lie one above the other along the first axis, with a brick of nothing in between.
+
+def _around(index: Tensor) -> Tensor:
+    """Of indices (N, 3), those along every axis from one before to one after: (N, 3, 3), axis by offset."""
+    return index[:, :, None] + torch.arange(-1, 2, device=index.device)
+
+
+def _sums(x: Tensor) -> Tensor:
+    """Sums over the axes of (N, 3, 3), axis by offset, for all offsets in lexicographic order: (N, 27) int32."""
+    i, j, k = x.int().unbind(1)
+    return (i[:, :, None, None] + j[:, None, :, None] + k[:, None, None, :]).view(-1, 27)
+
+
+def _neighbours(voxels: Voxels) -> Tensor:
+    """Look all neighbours up in bricks of 8 x 8 x 8 voxels, each with a dense table of its rows.
+
+    A search finds the 26 bricks around every brick; a voxel's neighbours are at places in these that depend on its own
+    place in its brick alone. So memory follows the bricks in use, however far apart they are.
     """
-    count, device = len(voxels), voxels.device
-    if count == 0:
-        return torch.zeros((0, 27), dtype=torch.int32, device=device)
-    index, batch = voxels.index, voxels.batch
-    index = index - index.amin(0) + 1
-    pitch = (int(index[:, 0].max()) // BRICK + 2) * BRICK
-    index = torch.stack([index[:, 0] + batch * pitch, index[:, 1], index[:, 2]], 1).int()
-    brick = index >> BRICK_BITS
-    shape = (brick.amax(0) + 2).tolist()
-    stride = (shape[1] * shape[2], shape[2], 1)
-    number = (brick[:, 0] * stride[0] + brick[:, 1] * stride[1] + brick[:, 2]).long()
-    table = torch.zeros(shape[0] * shape[1] * shape[2], dtype=torch.int32, device=device)  # 0: an empty brick
-    table[number] = 1
-    used = table.nonzero()[:, 0]
-    table[used] = torch.arange(1, len(used) + 1, dtype=torch.int32, device=device) * BRICK**3
-    within = index & (BRICK - 1)
-    local = (within[:, 0] << 2 * BRICK_BITS) + (within[:, 1] << BRICK_BITS) + within[:, 2]
-    rows = torch.full(((len(used) + 1) * BRICK**3,), count, dtype=torch.int32, device=device)
-    rows[(table[number] + local).long()] = torch.arange(count, dtype=torch.int32, device=device)
-    # brick and place in it of both neighbours along every axis, the last axis the fastest
-    bricks, places = [], []
-    for axis, size in enumerate((BRICK * BRICK, BRICK, 1)):
-        shifted = torch.stack([index[:, axis] - 1, index[:, axis], index[:, axis] + 1])
-        bricks.append((shifted >> BRICK_BITS) * stride[axis])
-        places.append((shifted & (BRICK - 1)) * size)
-    found = torch.empty((27, count), dtype=torch.int32, device=device)
-    for offset in range(27):
-        i, j, k = offset // 9, offset // 3 % 3, offset % 3
-        address = table.index_select(0, bricks[0][i] + bricks[1][j] + bricks[2][k])
-        address += places[0][i] + places[1][j] + places[2][k]
-        torch.index_select(rows, 0, address, out=found[offset])
-    return found.t().contiguous()
+    count, device, volume = len(voxels), voxels.device, BRICK**3
+    bricks, brick = _coarser(voxels, BRICK_BITS)
+    local = voxels.key & volume - 1
+    table = torch.full(((len(bricks) + 1) * volume,), count, dtype=torch.int32, device=device)
+    table[(brick + 1) * volume + local] = torch.arange(count, dtype=torch.int32, device=device)
+    start = (_adjacent(bricks) + 1).int() * volume  # the first table is that of absent bricks: nothing is in it
+    # of every place in a brick, which brick around it each neighbour is in, and where there
+    around = _around(_decode(torch.arange(volume, device=device)))
+    step = _sums(((around >> BRICK_BITS) + 1) * torch.tensor([[9], [3], [1]], device=device))
+    place = _sums(_spread_bits(around & BRICK - 1) << torch.tensor([[2], [1], [0]], device=device))
+    found = torch.empty((count, 27), dtype=torch.int32, device=device)
+    block = BLOCK if device.type == "cpu" else BLOCK_CUDA
+    for here, at, rows in zip(brick.split(block), local.split(block), found.split(block), strict=True):
+        address = step.index_select(0, at) + here[:, None].int() * 27
+        address = start.index_select(0, address.view(-1)).view(-1, 27) + place.index_select(0, at)
+        torch.index_select(table, 0, address.view(-1), out=rows.view(-1))
+    return found
+
+
+def _adjacent(voxels: Voxels) -> Tensor:
+    """Rows (27 N,) of all neighbours, by search: -1 where they are absent."""
+    i, j, k = _around(voxels.index).unbind(1)
+    shape = (len(voxels), 3, 3, 3)
+    index = [i[:, :, None, None].expand(shape), j[:, None, :, None].expand(shape), k[:, None, None, :].expand(shape)]
+    return voxels.find(torch.stack(index, -1).view(-1, 3), voxels.batch.repeat_interleave(27))
