@@ -50,7 +50,8 @@ def draw_heart(rng: Generator) -> Heart:
     e1 = _unit(groove - e3 * (groove @ e3))
     e2 = np.cross(e3, e1)
     e2 *= np.sign(e2 @ np.array([1.0, 0.4, 0.0]))
-    semi_axes = np.array([41.0, 41.0, 55.0]) * rng.normal(1.0, 0.04, 3).clip(0.9, 1.1)
+    size = np.clip(rng.normal(1.04, 0.06), 0.92, 1.2)
+    semi_axes = np.array([41.0, 41.0, 55.0]) * size * rng.normal(1.0, 0.04, 3).clip(0.9, 1.1)
     return Heart(np.zeros(3), np.stack([e1, e2, e3]), semi_axes)
 
 

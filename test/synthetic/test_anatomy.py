@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autocar_ros.errors import ConfigError
-from autocar_ros.synthetic.anatomy import MIN_RADIUS, SPACING, draw_anatomy
+from autocar_ros.synthetic.anatomy import Anatomy, draw_anatomy
+from autocar_ros.synthetic.branching import MIN_RADIUS
+from autocar_ros.synthetic.coronaries import VESSELS
+from autocar_ros.synthetic.courses import SPACING
 from autocar_ros.types import VesselGraph
 
 seeds = st.integers(0, 10_000)
@@ -35,6 +38,7 @@ def test_a_tree_rooted_at_the_ostium(seed, tree):
     assert step.max() < 1.3 * SPACING
     np.testing.assert_allclose(anatomy.distance[g.edges[:, 1]] - anatomy.distance[g.edges[:, 0]], SPACING)
     assert g.radius.min() >= MIN_RADIUS
+    assert VESSELS[0] <= len(g.branch_label) <= VESSELS[1]
     assert len(set(g.branch_label)) == len(g.branch_label) == g.branch.max() + 1
 
 
@@ -45,7 +49,51 @@ def test_vessels_bend_smoothly(seed, tree):
     for label in range(len(g.branch_label)):
         steps = np.diff(g.position[g.branch == label], axis=0)
         steps /= np.linalg.norm(steps, axis=1, keepdims=True)
-        assert np.min(np.sum(steps[1:] * steps[:-1], axis=1), initial=1.0) > 0.3  # less than 73 degrees a millimetre
+        assert np.min(np.sum(steps[1:] * steps[:-1], axis=1), initial=1.0) > 0.75  # less than 41 degrees a millimetre
+
+
+@pytest.fixture(scope="module")
+def many() -> list[Anatomy]:
+    return [draw(seed, tree) for seed in range(30) for tree in ("left", "right")]
+
+
+def test_trees_differ_widely(many):
+    graphs = [anatomy.graph for anatomy in many]
+    branches = [len(g.branch_label) for g in graphs]
+    assert min(branches) <= 9
+    assert max(branches) >= 22
+    assert np.std(branches) > 4
+    bent = [np.median(bending(g.position[named(g, label)])) for g in graphs for label in ("LAD", "RCA")
+            if label in g.branch_label]  # fmt: skip
+    assert min(bent) < 0.05  # 1/mm; the skeletons of two CT trees have about 0.1 with the noise of their voxels
+    assert max(bent) > 0.1
+
+
+def bending(points: np.ndarray) -> np.ndarray:
+    """Angle [rad] between steps 1 mm long."""
+    steps = np.diff(points, axis=0)
+    steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+    return np.arccos(np.clip(np.sum(steps[1:] * steps[:-1], axis=1), -1, 1))
+
+
+def test_all_kinds_of_branches_appear():
+    labels = {
+        label for seed in range(60) for tree in ("left", "right") for label in draw(seed, tree).graph.branch_label
+    }
+    assert {"LM", "LAD", "LCx", "RI", "D1", "S1", "OM1", "RCA", "CB", "AM", "RV1", "PDA", "PL", "PL1"} <= labels
+    assert {"LADa", "D1a", "OM1a"} <= labels  # twigs of the second and third order
+    assert any(label[-2:].isalpha() and label[-2:].islower() for label in labels)  # and of the fourth
+
+
+def test_twigs_of_septals_stay_in_the_wall(many):
+    deep = []
+    for anatomy in many:
+        for label in anatomy.graph.branch_label:
+            if label[0] == "S" and label[-1].isalpha():
+                local = anatomy.heart.local(anatomy.graph.position[named(anatomy.graph, label)])
+                deep.append(np.linalg.norm(local / anatomy.heart.semi_axes, axis=1).max())
+    assert deep
+    assert max(deep) < 1.1
 
 
 def test_sizes_are_those_of_dodge():
