@@ -57,7 +57,8 @@ def load_method(name: str, models: Path | None = None) -> Method:
 
 def usable_methods(models: Path | None = None) -> tuple[list[str], list[str]]:
     """Names of the methods that need no weights or have them, and of those that miss them."""
-    usable, missing = [], []
+    usable: list[str] = []
+    missing: list[str] = []
     for name, entry in METHODS.items():
         there = not entry.trained_by or _file(name, models) is not None
         (usable if there else missing).append(name)

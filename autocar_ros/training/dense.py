@@ -11,8 +11,16 @@ from torch import Tensor, nn
 
 from autocar_ros.config import CaseConfig, ReconstructionConfig
 from autocar_ros.errors import ConfigError, ReconstructionError
-from autocar_ros.evaluation.baselines.dense import KIND, VARIANTS, DenseConfig, DenseNetwork, mask_evidence, refined
-from autocar_ros.sbp.backproject import COARSEST, box_origin, refine
+from autocar_ros.evaluation.baselines.dense import (
+    KIND,
+    VARIANTS,
+    DenseConfig,
+    DenseNetwork,
+    allowed_box,
+    mask_evidence,
+    refined,
+)
+from autocar_ros.sbp.backproject import box_origin
 from autocar_ros.sbp.observation import Evidence
 from autocar_ros.sparse.voxels import Voxels
 from autocar_ros.synthetic.cases import case_rng, draw_case
@@ -100,10 +108,9 @@ class DenseTask:
         case = draw_case(rng, disturbances)
         if len(case.truth) < FEWEST_NODES:
             return None
+        seen = mask_evidence(case.pair)
         try:
-            seen = mask_evidence(case.pair)
+            allowed_box(seen, self.config)
         except ReconstructionError:
-            return None
-        if len(refine(seen.views, COARSEST, self.config)[0]) == 0:
             return None
         return DenseSample(seen, label_tree(case.truth, box_origin(self.config.box_size)))

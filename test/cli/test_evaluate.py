@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from autocar_ros.cli.cases import static_case
+from autocar_ros.cli.evaluate import _median_case
+from autocar_ros.cli.scoring import score_cases
 from autocar_ros.geometry.carm import camera_from_pose
 
 
@@ -33,7 +36,7 @@ def test_misalignment_moves_the_masks_off_the_truth():
 
 
 def test_static(autocar, tmp_path):
-    result = autocar("evaluate", "static", "--cases", 1, "--seed", 40, "--out", tmp_path)
+    result = autocar("evaluate", "static", "--cases", 1, "--seed", 40, "--models", tmp_path, "--out", tmp_path)
     assert result.exit_code == 0, result.stderr
     found = json.loads((tmp_path / "metrics.json").read_text())
     lifting, hull = found["methods"]["lifting"], found["methods"]["visual_hull"]
@@ -42,7 +45,32 @@ def test_static(autocar, tmp_path):
     assert found["seed"] == 40
     assert len(found["cases"]["lifting"]) == 1
     assert "recall_2mm" in result.stdout
+    assert "having no weights: sbp" in result.stdout
     assert "visual_hull" in (tmp_path / "report.html").read_text()
+    assert {"scores.png", "volumes.png"} <= {p.name for p in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("methods", "reason"),
+    [("sbp", "autocar train sbp --minutes"), ("magic", "there is no method magic")],
+)
+def test_methods_that_cannot_be_used(autocar, tmp_path, methods, reason):
+    result = autocar("evaluate", "static", "--methods", methods, "--models", tmp_path, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert reason in result.stderr
+
+
+def test_median_case_is_drawn():
+    assert _median_case([{"dice": d} for d in (0.9, 0.1, 0.5)]) == 2
+    assert _median_case([{"dice": d} for d in (0.9, 0.1)]) == 1
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_same_scores():
+    one, two = (list(score_cases((40, 41), 1.0, ("lifting",), None, jobs)) for jobs in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        del a["lifting"]["seconds"], b["lifting"]["seconds"]
+    assert one == two
 
 
 def test_phantom(autocar, data_dir, tmp_path):

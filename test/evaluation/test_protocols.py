@@ -5,48 +5,36 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
+from evaluation.bent_vessel import bent_vessel, masks_of
 from scipy.spatial.transform import Rotation
 
 from autocar_ros.errors import InvalidInputError, ReconstructionError
-from autocar_ros.evaluation.protocols import METHODS, Prediction, read_centreline, score_registered, score_static
+from autocar_ros.evaluation.methods import Prediction, load_method
+from autocar_ros.evaluation.protocols import read_centreline, score_registered, score_static
 from autocar_ros.evaluation.voxels import grid_around, lumen
-from autocar_ros.geometry.carm import camera_from_pose
-from autocar_ros.types import CArmPose, FramePair, SparseVolume
+from autocar_ros.types import SparseVolume
 
 
 @pytest.fixture
-def vessel(build):
-    """A bent vessel of 60 mm with radius 1.5 mm."""
-    t = np.linspace(-1, 1, 61)
-    points = np.stack([10 * np.cos(2 * t), 12 * t**2, 28 * t], 1)
-    return build(points, [[i, i + 1] for i in range(60)], radius=1.5)
+def vessel():
+    return bent_vessel()
 
 
 @pytest.fixture
 def pair(vessel):
-    """Perfect masks of the vessel from AP and 80 degrees LAO."""
-    poses = [CArmPose(p, 0.0, 1200.0, 800.0, (0.3, 0.3), 512, 512) for p in (0.0, math.radians(80))]
-    masks = []
-    for pose in poses:
-        camera = camera_from_pose(pose)
-        mask = np.zeros((512, 512), np.uint8)
-        pixels, depth = camera.project(vessel.position)
-        width = round(float(2 * 1.5 / camera.mm_per_pixel(depth).mean()))
-        cv2.polylines(mask, [np.rint(pixels).astype(np.int32)[:, None]], False, 255, width)
-        masks.append(mask)
-    return FramePair(0, 0, *masks, *poses)
+    return masks_of(vessel)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["lifting", "visual_hull"])
 def test_every_method_finds_a_single_vessel(pair, vessel, method):
-    score = score_static(pair, vessel, METHODS[method])
+    score = score_static(pair, vessel, load_method(method))
     assert score["recall_2mm"] > 0.9
     assert score["dice"] > 0.5
     assert score["coverage"] > 0.9
     assert score["failed"] == 0
+    assert score["seconds"] > 0
 
 
 def test_a_perfect_method(pair, vessel):
@@ -72,7 +60,7 @@ def test_a_method_that_gives_up_scores_nothing(pair, vessel):
 def test_masks_without_a_common_voxel(pair):
     blank = np.zeros_like(pair.mask_a)
     with pytest.raises(ReconstructionError, match="no voxel"):
-        METHODS["visual_hull"](replace(pair, mask_b=blank))
+        load_method("visual_hull")(replace(pair, mask_b=blank))
 
 
 def test_rigid_motion_does_not_matter_to_a_registered_score(vessel):

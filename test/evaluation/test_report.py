@@ -18,6 +18,7 @@ from autocar_ros.evaluation.report import (
     provenance,
     quantiles,
     spread,
+    static_sections,
     write_html,
     write_json,
 )
@@ -75,6 +76,25 @@ def test_page_is_self_contained_and_escapes(tmp_path):
     assert "data:image/png;base64,iVBOR" in text
     assert 'src="x.png' not in text
     assert "not a medical device" in text
+
+
+def test_table_with_columns(tmp_path):
+    write_html(tmp_path / "r.html", "t", [Section("s", table={"dice": [0.5, None]}, columns=("a", "<b>"))])
+    text = (tmp_path / "r.html").read_text()
+    assert "<th></th><th>a</th><th>&lt;b&gt;</th>" in text
+    assert "<td>dice</td><td>0.5</td><td>-</td>" in text
+
+
+def test_static_report_has_every_method_and_the_papers_figures(tmp_path):
+    methods = {
+        "sbp": {"dice": {"mean": 0.8, "std": 0.1, "n": 3}},
+        "hull": {"dice": {"mean": 0.2, "std": 0.1, "n": 3}},
+    }
+    write_html(tmp_path / "r.html", "t", static_sections({"cases": 3}, methods, []))
+    text = (tmp_path / "r.html").read_text()
+    assert "<td>dice</td><td>0.8 ± 0.1</td><td>0.2 ± 0.1</td>" in text
+    assert "12.64" in text
+    assert "not a comparison" in text
 
 
 def test_page_names_a_missing_picture(tmp_path):

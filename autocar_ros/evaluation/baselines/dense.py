@@ -112,7 +112,7 @@ class DenseNetwork(nn.Module):
             index, origin = coarse_voxels(config.box_size, seen.views)
             shape = (index[-1] + 1) * PER_COARSE
             return DenseVolume(self.body(seen.pictures, shape.tolist()), torch.zeros_like(shape), origin)
-        low, shape, origin = _box(seen, config)
+        low, shape, origin = allowed_box(seen, config)
         axes = [torch.arange(n, device=origin.device) for n in shape.tolist()]
         points = origin + (torch.cartesian_prod(*axes) + low + 0.5) * VOXEL
         x = self.enter(self._gathered(points, seen)).reshape(1, *shape.tolist(), -1)
@@ -190,12 +190,20 @@ def sample_volume(values: Tensor, places: Tensor, beyond: str = "zeros") -> Tens
     return found.reshape(places.shape[:-1])
 
 
-def _box(seen: Evidence, config: ReconstructionConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """First voxel (3,) of 2 mm and their number (3,) along the box of the hull; corner (3,) mm of the whole box."""
-    index, origin = refine(seen.views, COARSEST, config)
+def allowed_box(seen: Evidence, config: ReconstructionConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Box of all voxels of 2 mm that both masks allow, in whole voxels of 8 mm.
+
+    Returns its first voxel (3,), the number of voxels (3,) along it, and the corner (3,) mm of the reconstructed box.
+
+    Raises
+    ------
+    ReconstructionError
+        When the masks have no voxel in common.
+    """
+    index, origin = refine(seen.views, VOXEL, config)
     if len(index) == 0:
         raise ReconstructionError(NOTHING_IN_COMMON)
-    low, high = index.amin(0), index.amax(0) + 1
+    low, high = index.amin(0) // PER_COARSE, index.amax(0) // PER_COARSE + 1
     return low * PER_COARSE, (high - low) * PER_COARSE, origin
 
 
