@@ -22,7 +22,7 @@ from autocar_ros.vessels.radius import fill_unknown, fuse_radius, view_radius
 from autocar_ros.vessels.skeleton import Centreline
 from autocar_ros.weights import fill, load_weights
 
-OCCUPIED = 0.5
+POSSIBLE = 0.35  # occupancy from which a voxel takes part in the graph, which carries its confidence
 RIDGE = 0.8  # of the largest centreness around: below it a voxel is off the centreline
 CELL = 1.0  # mm; ridge voxels of one such cell make one point
 LEAST_SHOWN = 0.05  # occupancy; voxels below are left out
@@ -100,14 +100,15 @@ def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], came
     Raises
     ------
     ReconstructionError
-        When no voxel is occupied.
+        When no voxel may be occupied.
     """
-    index = volume.voxels[volume.occupancy >= OCCUPIED]
+    possible = volume.occupancy >= POSSIBLE
+    index = volume.voxels[possible]
     if len(index) == 0:
         raise ReconstructionError(NOTHING_IN_COMMON)
     occupied, order = Voxels.from_indices(torch.from_numpy(index))
     index = index[order.numpy()]
-    weight, chance = (v[volume.occupancy >= OCCUPIED][order.numpy()] for v in (volume.centreness, volume.occupancy))
+    weight, chance = (v[possible][order.numpy()] for v in (volume.centreness, volume.occupancy))
     around = occupied.neighbours.numpy()
     near = np.append(weight, 0.0)[around]  # (N, 27)
     ridge = weight >= RIDGE * near.max(1)
