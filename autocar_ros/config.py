@@ -173,6 +173,7 @@ class SimulationConfig(_Checked):
         choices=("standard", "random"),
         fixed=True,
     )
+    poses: str = option("", "file with the pose history of random views; empty = the package's", fixed=True)
     image_size: int = option(512, "rows and columns of the images", "px", 64, 1024, fixed=True)
     encoding: str = option("mono8", "of the images; mono16 uses 12 bits", choices=("mono8", "mono16"), fixed=True)
     heart_rate: float = option(70.0, "mean heart rate", "1/min", 30.0, 180.0, fixed=True)
@@ -206,6 +207,8 @@ class CaseConfig(_Checked):
         "clinical: two views as clinics choose them; uniform: any two directions (no pose adaptation)",
         choices=("clinical", "uniform"),
     )
+    separation: tuple[float, float] = option((35.0, 100.0), "range of the angle between the views", "deg", 0.0, 180.0)
+    poses: str = option("", "file with the pose history of the views; empty = the package's")
     image_size: int = option(512, "rows and columns of the masks", "px", 64, 1024)
     misalignment: float = option(
         0.0, "root mean square distance between where both views saw a vessel point", "mm", 0.0, 20.0

@@ -53,6 +53,9 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Patient, motion and noise follow from it.")] = 1,
     tree: Annotated[Tree, typer.Option(help="Coronary tree.")] = Tree.LEFT,
     views: Annotated[Views, typer.Option(help="The usual two views, or drawn from clinics'.")] = Views.STANDARD,
+    poses: Annotated[
+        Path | None, typer.Option(help="Pose history to draw random views from, of `autocar poses fit`.")
+    ] = None,
     stenoses: Annotated[int, typer.Option(min=0, max=10, help="Number of narrowings.")] = 0,
     encoding: Annotated[Encoding, typer.Option(help="mono16 uses 12 bits.")] = Encoding.MONO8,
 ) -> None:
@@ -62,7 +65,12 @@ def simulate(
     graph of every exposure, contact_sheet.png is to look at: images, and below them the true tree drawn in.
     """
     config = SimulationConfig(
-        seed=seed, tree=tree.value, views=views.value, stenoses=stenoses, encoding=encoding.value
+        seed=seed,
+        tree=tree.value,
+        views=views.value,
+        poses=str(poses or ""),
+        stenoses=stenoses,
+        encoding=encoding.value,
     )
     times = start + np.arange(max(round(seconds * frame_rate), 1)) / frame_rate
     out.mkdir(parents=True, exist_ok=True)

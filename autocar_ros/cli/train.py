@@ -28,6 +28,7 @@ from autocar_ros.cli.console import terminal
 from autocar_ros.config import TrainConfig
 from autocar_ros.errors import ConfigError
 from autocar_ros.figures.training import training_curve
+from autocar_ros.synthetic.pose_history import load_history
 from autocar_ros.training.card import CARD, CURVE, write_model
 from autocar_ros.training.log import read_log
 from autocar_ros.training.loop import CHECKPOINT, Best, Listener, Outcome, Progress, Task
@@ -63,6 +64,9 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; those here go before.")] = None,
     from_: Annotated[Path | None, typer.Option("--from", help="Weights to start from, to fine-tune them.")] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="Pose history to draw training views from, of `autocar poses fit`.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--restart", help="Go on from the checkpoint in the folder, or start anew.")
     ] = True,
@@ -83,7 +87,7 @@ def train(
         (out / CHECKPOINT).unlink(missing_ok=True)
     _share_cores(settings.workers)
     torch.manual_seed(settings.seed)
-    name, task = make_task(network, variant, settings.seed)
+    name, task = make_task(network, variant, settings.seed, str(poses or ""))
     if from_:
         fill(task.model, load_weights(from_, task.metadata()["kind"]).state, str(from_))
     handover = Handover(out, name, task, settings, from_.name if from_ else "")
@@ -108,8 +112,9 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> TrainConfig:
     return TrainConfig(**{**found, **given})
 
 
-def make_task(network: Network, variant: str, seed: int) -> tuple[str, Task]:
-    """Name of a network's variant, and its task; raises `ConfigError` for an unknown variant."""
+def make_task(network: Network, variant: str, seed: int, poses: str = "") -> tuple[str, Task]:
+    """Name of a network's variant, and its task; raises `ConfigError` for an unknown variant or a bad pose history."""
+    load_history(poses)
     names = VARIANTS[network]
     variant = variant or next(iter(names))
     if variant not in names:
@@ -117,12 +122,12 @@ def make_task(network: Network, variant: str, seed: int) -> tuple[str, Task]:
     if network is Network.DENSE:
         from autocar_ros.training.dense import DenseTask
 
-        return names[variant], DenseTask(variant, seed)
+        return names[variant], DenseTask(variant, seed, poses=poses)
     from autocar_ros.sbp.network import Architecture
     from autocar_ros.training.sbp import SbpTask
 
     architecture = Architecture(lifting=variant != "no_lifting")
-    return names[variant], SbpTask(architecture, seed, "uniform" if variant == "uniform" else "clinical")
+    return names[variant], SbpTask(architecture, seed, "uniform" if variant == "uniform" else "clinical", poses=poses)
 
 
 def settings_table(name: str, settings: TrainConfig) -> Table:

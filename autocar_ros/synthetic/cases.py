@@ -21,7 +21,8 @@ from autocar_ros.synthetic.catheter import Catheter, lay_catheter
 from autocar_ros.synthetic.damage import damage_mask, lose_vessels
 from autocar_ros.synthetic.fields import grid, log_uniform, smooth_field
 from autocar_ros.synthetic.motion import Motion, draw_motion
-from autocar_ros.synthetic.poses import disturbed, draw_pair
+from autocar_ros.synthetic.pose_history import load_history
+from autocar_ros.synthetic.poses import disturbed, draw_pair, draw_uniform_pair
 from autocar_ros.synthetic.tubes import Tubes
 from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, SeenBy, VesselGraph
 from autocar_ros.vessels.tree import visible_part
@@ -129,9 +130,9 @@ def _rms(vectors: FloatArray) -> float:
 
 
 def _draw_poses(rng: Generator, config: CaseConfig) -> tuple[CArmPose, CArmPose]:
-    if config.views == "uniform":
-        raise ConfigError("uniform views cannot be drawn yet; use clinical ones")
-    return draw_pair(rng, config.image_size)
+    draw = draw_uniform_pair if config.views == "uniform" else draw_pair
+    least, largest = config.separation
+    return draw(rng, config.image_size, (least, largest), load_history(config.poses))
 
 
 def _draw_patient(shape: Generator, moment: Generator, config: CaseConfig) -> _Patient:

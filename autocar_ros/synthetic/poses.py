@@ -1,68 +1,85 @@
-"""C-arm views as clinics use them: clusters of angles, distances, biplane pairs."""
+"""Pairs of C-arm views: the usual two, as clinics choose them, from anywhere; and poses with errors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
 
+from autocar_ros.errors import ConfigError
 from autocar_ros.geometry.carm import angle_between
+from autocar_ros.synthetic.pose_history import PoseHistory, load_history
 from autocar_ros.types import CArmPose
 
-
-@dataclass(frozen=True)
-class ViewCluster:
-    """Mean and standard deviation of a standard view, degrees; primary + = LAO, secondary + = cranial."""
-
-    primary: float
-    secondary: float
-    primary_deviation: float
-    secondary_deviation: float
-
-
-# 45 runs of one clinic.
-CLUSTERS = {
-    "LAO caudal": ViewCluster(37, -30, 10, 5),
-    "LAO cranial": ViewCluster(28, 26, 5, 5),
-    "LAO": ViewCluster(31, -1, 5, 5),
-    "RAO cranial": ViewCluster(-11, 30, 9, 7),
-    "RAO caudal": ViewCluster(-6, -26, 10, 8),
-}
-STANDARD_PAIR = {"left": ("LAO cranial", "RAO caudal"), "right": ("LAO", "RAO cranial")}
-SEPARATION = (35.0, 100.0)  # degrees between the two views of a pair
-SID, SOD = (1116.0, 64.0), (771.0, 55.0)  # mm, mean and standard deviation
+# Primary and secondary angle in degrees: means of measured clusters of the history
+STANDARD_PAIR = {"left": ((28.0, 26.0), (-6.0, -26.0)), "right": ((31.0, -1.0), (-11.0, 30.0))}
+SID, SOD = 1116.0, 771.0  # mm, means of the history
 FIELD = 128.0  # mm, edge of the field of view at the isocentre: a tree fits for 97 % of it
-FIELDS = (102.0, 164.0)  # mm, range of what is drawn
+SEPARATION = (35.0, 100.0)  # degrees between the two views of a pair
+# Degrees that arms reach around a patient on the table: the lateral view is at 90, and beyond 45 of tilt the detector
+# or the tube meets chest or table.
+PRIMARY_REACH, SECONDARY_REACH = 100.0, 45.0
+UNIFORM_WIDTH = 3**0.5  # half the width of a uniform distribution, in standard deviations
+LEAST_GAP = 60.0  # mm between isocentre and detector
+MOST_TRIES = 2000
 
 
 def standard_pair(tree: str, size: int) -> tuple[CArmPose, CArmPose]:
     """Return the usual two views of a "left" or "right" tree, `size` x `size` px, mean SID and SOD."""
-    first, second = (CLUSTERS[name] for name in STANDARD_PAIR[tree])
-    spacing = FIELD / size * SID[0] / SOD[0]
-    pose = CArmPose(0.0, 0.0, SID[0], SOD[0], (spacing, spacing), size, size)
-    return _turned(pose, first.primary, first.secondary), _turned(pose, second.primary, second.secondary)
+    spacing = FIELD / size * SID / SOD
+    first, second = (
+        CArmPose(float(np.radians(p)), float(np.radians(s)), SID, SOD, (spacing, spacing), size, size)
+        for p, s in STANDARD_PAIR[tree]
+    )
+    return first, second
 
 
-def draw_pair(rng: Generator, size: int) -> tuple[CArmPose, CArmPose]:
-    """Draw two views from different clusters, 35 to 100 degrees apart."""
-    while True:
-        names = rng.choice(list(CLUSTERS), 2, replace=False)
-        a, b = (draw_pose(rng, str(name), size) for name in names)
-        if SEPARATION[0] <= np.degrees(angle_between(a, b)) <= SEPARATION[1]:
-            return a, b
+def draw_pair(
+    rng: Generator, size: int, separation: tuple[float, float] = SEPARATION, history: PoseHistory | None = None
+) -> tuple[CArmPose, CArmPose]:
+    """Draw two views from different clusters of the pose history (paper, "Forwards projection with pose history").
+
+    Parameters
+    ----------
+    size : rows and columns, px
+    separation : degrees, least and largest angle between the two views
+    history : the package's unless given
+
+    Raises
+    ------
+    ConfigError
+        When the history has no two views that far apart.
+    """
+    chosen = history or load_history()
+
+    def draw() -> tuple[CArmPose, CArmPose]:
+        a, b = chosen.draw_clusters(rng)
+        return chosen.draw_pose(rng, a, size), chosen.draw_pose(rng, b, size)
+
+    return _separated(draw, separation)
 
 
-def draw_pose(rng: Generator, cluster: str, size: int) -> CArmPose:
-    """Draw one view of a cluster: angles, SID, SOD and pixel spacing."""
-    c = CLUSTERS[cluster]
-    sod = SOD[0] + SOD[1] * float(np.clip(rng.normal(), -2, 2))
-    # The detector is brought as near to the patient as he allows.
-    sid = max(SID[0] + SID[1] * float(np.clip(rng.normal(), -2, 2)), sod + 220)
-    spacing = rng.uniform(*FIELDS) / size * sid / sod
-    pose = CArmPose(0.0, 0.0, float(sid), float(sod), (float(spacing), float(spacing)), size, size)
-    turn = rng.normal(size=2).clip(-2.5, 2.5)
-    return _turned(pose, c.primary + turn[0] * c.primary_deviation, c.secondary + turn[1] * c.secondary_deviation)
+def draw_uniform_pair(
+    rng: Generator, size: int, separation: tuple[float, float] = SEPARATION, history: PoseHistory | None = None
+) -> tuple[CArmPose, CArmPose]:
+    """Draw two views without pose adaptation (L7 of the paper): each number by itself, uniformly.
+
+    Angles are from all that an arm reaches; SID, SOD and field have the mean and variance of the history, but neither
+    its modes nor its dependence. Parameters and errors as of `draw_pair`.
+    """
+    mean, deviation = (history or load_history()).moments()
+    low, high = mean - UNIFORM_WIDTH * deviation, mean + UNIFORM_WIDTH * deviation
+
+    def draw_pose() -> CArmPose:
+        angles = np.radians(rng.uniform(-1, 1, 2) * (PRIMARY_REACH, SECONDARY_REACH))
+        sid, sod, edge = (float(v) for v in rng.uniform(low, high))
+        spacing = edge / size
+        sid = max(sid, sod + LEAST_GAP)
+        return CArmPose(float(angles[0]), float(angles[1]), sid, sod, (spacing, spacing), size, size)
+
+    return _separated(lambda: (draw_pose(), draw_pose()), separation)
 
 
 def disturbed(rng: Generator, pose: CArmPose, angle: float, shift: float) -> CArmPose:
@@ -77,5 +94,16 @@ def disturbed(rng: Generator, pose: CArmPose, angle: float, shift: float) -> CAr
     )
 
 
-def _turned(pose: CArmPose, primary: float, secondary: float) -> CArmPose:
-    return replace(pose, primary_angle=float(np.radians(primary)), secondary_angle=float(np.radians(secondary)))
+def _separated(
+    draw: Callable[[], tuple[CArmPose, CArmPose]], separation: tuple[float, float]
+) -> tuple[CArmPose, CArmPose]:
+    """First pair drawn whose views are apart as asked for, in degrees."""
+    least, largest = separation
+    for _ in range(MOST_TRIES):
+        a, b = draw()
+        if least <= np.degrees(angle_between(a, b)) <= largest:
+            return a, b
+    raise ConfigError(
+        f"no two views of the pose history are {least:g} to {largest:g} degrees apart: widen the range, or fit a "
+        "history to runs from more directions"
+    )

@@ -15,6 +15,7 @@ from autocar_ros.synthetic.catheter import ATTENUATION, lay_catheter
 from autocar_ros.synthetic.contrast import Contrast
 from autocar_ros.synthetic.ecg import ecg_samples
 from autocar_ros.synthetic.motion import Motion, draw_motion
+from autocar_ros.synthetic.pose_history import load_history
 from autocar_ros.synthetic.poses import disturbed, draw_pair, standard_pair
 from autocar_ros.synthetic.render import Detector, make_detector
 from autocar_ros.synthetic.tissue import Tissue
@@ -61,7 +62,7 @@ class Scene:
         if config.views == "standard":
             poses = standard_pair(config.tree, size)
         else:
-            poses = draw_pair(self._random(_POSES), size)
+            poses = draw_pair(self._random(_POSES), size, history=load_history(config.poses))
         errors = self._random(_ERRORS)
         self._planes = {
             name: self._plane(k, true, disturbed(errors, true, config.pose_angle_error, config.pose_shift_error))

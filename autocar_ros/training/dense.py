@@ -41,11 +41,16 @@ class DenseSample(NamedTuple):
 class DenseTask:
     """Task of the trainer (`training.loop.Task`): a dense baseline."""
 
-    def __init__(self, variant: str = "L2", seed: int = 0, network: DenseConfig | None = None) -> None:
-        """`network` replaces the variant's configuration; raises `ConfigError` for an unknown variant."""
+    def __init__(
+        self, variant: str = "L2", seed: int = 0, network: DenseConfig | None = None, poses: str = ""
+    ) -> None:
+        """`network` replaces the variant's configuration, `poses` is a file to draw training views from.
+
+        Raises `ConfigError` for an unknown variant.
+        """
         if variant not in VARIANTS:
             raise ConfigError(f"there is no dense variant {variant}: there are {', '.join(VARIANTS)}")
-        self.variant, self.seed = variant, seed
+        self.variant, self.seed, self.poses = variant, seed, poses
         self.model = DenseNetwork(network or VARIANTS[variant])
         self.config = ReconstructionConfig()
 
@@ -53,7 +58,7 @@ class DenseTask:
         """Draw and prepare training case `k`; what cannot be reconstructed at all is drawn anew."""
         rng = case_rng("train", self.seed, k)
         while True:
-            found = self._prepare(rng, draw_disturbances(rng))
+            found = self._prepare(rng, draw_disturbances(rng, poses=self.poses))
             if found is not None:
                 return found
 
@@ -102,6 +107,7 @@ class DenseTask:
             "variant": self.variant,
             "views": "clinical",
             "data": "synthetic coronary trees (autocar_ros.synthetic), drawn anew for every sample",
+            **({"poses": self.poses} if self.poses else {}),
         }
 
     def _prepare(self, rng: np.random.Generator, disturbances: CaseConfig) -> DenseSample | None:

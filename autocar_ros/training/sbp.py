@@ -23,6 +23,7 @@ from autocar_ros.training.labels import Labels, Truth, label_tree, truth_of
 VALIDATION_CASES = 24
 THRESHOLDS = tuple(round(0.2 + 0.05 * k, 2) for k in range(11))  # of occupancy, tried in validation
 FEWEST_NODES = 20  # a case that shows less of a tree is drawn anew
+SEPARATION = (20.0, 160.0)  # degrees between the views of a training case; nearer to 0 or 180 there is no depth
 
 
 class Sample(NamedTuple):
@@ -41,16 +42,18 @@ class SbpTask:
         seed: int = 0,
         views: str = "clinical",
         config: ReconstructionConfig | None = None,
+        poses: str = "",
     ) -> None:
+        """`poses` is a file with a pose history to draw training views from, the package's unless given."""
         self.model = SbpNetwork(architecture)
-        self.seed, self.views = seed, views
+        self.seed, self.views, self.poses = seed, views, poses
         self.config = config or ReconstructionConfig()
 
     def sample(self, k: int) -> Sample:
         """Draw and prepare training case `k`; what cannot be reconstructed at all is drawn anew."""
         rng = case_rng("train", self.seed, k)
         while True:
-            found = self._prepare(rng, draw_disturbances(rng, self.views))
+            found = self._prepare(rng, draw_disturbances(rng, self.views, self.poses))
             if found is not None:
                 return found
 
@@ -87,6 +90,7 @@ class SbpTask:
             "architecture": json.dumps(asdict(self.model.architecture)),
             "views": self.views,
             "data": "synthetic coronary trees (autocar_ros.synthetic), drawn anew for every sample",
+            **({"poses": self.poses} if self.poses else {}),
         }
 
     def _prepare(self, rng: np.random.Generator, disturbances: CaseConfig) -> Sample | None:
@@ -100,10 +104,10 @@ class SbpTask:
         return Sample(seen, label_tree(case.truth, box_origin(self.config.box_size)))
 
 
-def draw_disturbances(rng: np.random.Generator, views: str = "clinical") -> CaseConfig:
+def draw_disturbances(rng: np.random.Generator, views: str = "clinical", poses: str = "") -> CaseConfig:
     """Half of the cases are as perfect as the evaluation's, the others are damaged in one or more ways."""
     if rng.random() < 0.5:
-        return CaseConfig(views=views)
+        return CaseConfig(views=views, separation=SEPARATION, poses=poses)
     chosen = rng.random(4) < (0.5, 0.35, 0.4, 0.3)
     amount = np.where(chosen, rng.random(4), 0.0)
     return CaseConfig(
@@ -113,6 +117,8 @@ def draw_disturbances(rng: np.random.Generator, views: str = "clinical") -> Case
         pose_angle=1.0 * float(amount[3]),
         pose_shift=1.0 * float(amount[3]),
         views=views,
+        separation=SEPARATION,
+        poses=poses,
     )
 
 

@@ -19,7 +19,7 @@ def tasks(monkeypatch):
     """Tasks that were made, each a toy."""
     made = []
 
-    def make(network, variant, seed):
+    def make(network, variant, seed, poses):
         made.append(ToyTask())
         return f"{network}_toy", made[-1]
 
