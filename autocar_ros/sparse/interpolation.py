@@ -33,7 +33,8 @@ def interpolate(
         step = torch.tensor([octant >> 2, octant >> 1 & 1, octant & 1], device=points.device)
         row = voxels.find((corner + step).long(), batch)
         there = row >= 0
-        weight = torch.where(step == 1, fraction, 1 - fraction).prod(1).to(values.dtype) * there
+        weight = torch.where(step == 1, fraction, 1 - fraction).prod(1).to(values.dtype)
+        weight = torch.where(there, weight, 0)  # also of points that are not a number
         total = total + weight[:, None] * padded.index_select(0, torch.where(there, row, len(values)))
         present = present + weight[:, None]
     return total / present.clamp_min(torch.finfo(values.dtype).tiny) if normalize else total

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from autocar_ros.sparse.conv import down_conv, submanifold_conv, up_conv
+from autocar_ros.sparse.backends import Backend, TorchBackend
+from autocar_ros.sparse.conv import down_conv, up_conv
 from autocar_ros.sparse.voxels import DownMap, Voxels
 
 EPSILON = 1e-4
@@ -26,10 +27,11 @@ class SubmanifoldConv(_Convolution):
 
     def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
         super().__init__(27, 27 / 2 * in_channels, in_channels, out_channels, bias)
+        self.backend: Backend = TorchBackend()
 
     def forward(self, x: Tensor, voxels: Voxels) -> Tensor:
         """Convolve features (N, C_in) of voxels."""
-        return self._biased(submanifold_conv(x, self.weight, voxels))
+        return self._biased(self.backend.submanifold(x, self.weight, voxels))
 
 
 class DownConv(_Convolution):
@@ -78,3 +80,10 @@ class VoxelNorm(nn.Module):
         if len(x) == 1:
             return x * self.weight.to(x.dtype) + self.bias.to(x.dtype)
         return nn.functional.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, EPSILON)
+
+
+def use_backend(network: nn.Module, backend: Backend) -> None:
+    """Let a backend (`backends.choose_backend`) compute all submanifold convolutions of a network."""
+    for module in network.modules():
+        if isinstance(module, SubmanifoldConv):
+            module.backend = backend

@@ -142,7 +142,7 @@ def union(first: Voxels, second: Voxels) -> Merged:
 
 def intersection(first: Voxels, second: Voxels) -> Merged:
     """Voxels of both sets (the paper's equation 8 without its distances)."""
-    return _merged(first.select(_rows(first, second.key) >= 0), first, second)
+    return _merged(first.select(_rows(second, first.key) >= 0), first, second)
 
 
 def _merged(voxels: Voxels, first: Voxels, second: Voxels) -> Merged:
