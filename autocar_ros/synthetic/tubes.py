@@ -18,6 +18,7 @@ from autocar_ros.geometry.camera import Camera
 from autocar_ros.types import FloatArray, IntArray
 
 Float32Image = NDArray[np.float32]
+ALONG = 1e-6  # squared sine of the angle between ray and tube, less the squared slope of the radius
 
 
 class Tubes:
@@ -46,7 +47,8 @@ class Tubes:
             out = np.zeros((camera.rows, camera.columns), np.float32)
         first, last = position[self.edges[:, 0]], position[self.edges[:, 1]]
         axis = last - first
-        axis /= np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-9)
+        length = np.maximum(np.linalg.norm(axis, axis=1), 1e-9)
+        axis /= length[:, None]
         end = axis.copy()
         begin = axis.copy()
         has_next = self._next >= 0
@@ -58,10 +60,11 @@ class Tubes:
         base, step = rays[0], rays[1:] - rays[0]
         piece_weight = weight[self.edges].mean(axis=1)
         radius = self.radius[self.edges]
+        piece = _pieces(camera.source, first, axis, length, radius, begin, end)
         _accumulate(
-            out, camera.projection, camera.source, base, step, first, last, radius, begin, end, piece_weight,
+            out, camera.projection, base, step, first, last, radius, piece, piece_weight,
             self._rival_start, self._rivals,
-        )
+        )  # fmt: skip
         return out
 
 
@@ -86,60 +89,82 @@ def _rivals(position: FloatArray, radius: FloatArray, edges: IntArray, branch: I
 
 @njit(cache=True, fastmath=True)
 def _interval(
-    o: Any, v: Any, first: Any, axis: Any, length: float, r0: float, k: float, n0: Any, n1: Any
+    i: int, x: float, y: float, z: float, depth: float, piece: Any
 ) -> tuple[float, float]:  # pragma: no cover
-    """Part (t0, t1) of the ray o + t v inside one piece; empty when t1 <= t0."""
-    ox, oy, oz = o[0] - first[0], o[1] - first[1], o[2] - first[2]
-    oa = ox * axis[0] + oy * axis[1] + oz * axis[2]
-    va = v[0] * axis[0] + v[1] * axis[1] + v[2] * axis[2]
-    r = r0 + k * oa
-    kva = k * va
-    a = max(v[0] * v[0] + v[1] * v[1] + v[2] * v[2] - va * va - kva * kva, 1e-6)
-    b = ox * v[0] + oy * v[1] + oz * v[2] - oa * va - kva * r
-    c = ox * ox + oy * oy + oz * oz - oa * oa - r * r
+    """Part (t0, t1) of the ray source + t (x, y, z) inside piece i, near t = depth; empty when t1 <= t0."""
+    p = piece[i]
+    along = x * p[0] + y * p[1] + z * p[2]
+    widening = p[3] * along
+    a = x * x + y * y + z * z - along * along - widening * widening
+    b = x * p[4] + y * p[5] + z * p[6] - p[7] * along
+    c = p[8]
+    middle = 0.0
+    if a < ALONG:  # the ray runs along the tube: as if it did not get thinner or thicker from here on
+        middle = depth
+        c += (2 * b + a * depth) * depth
+        b += a * depth
+        a = ALONG
     disc = b * b - a * c
     if disc <= 0:
         return 0.0, 0.0
     root = math.sqrt(disc)
-    t0, t1 = (-b - root) / a, (-b + root) / a
-    on = ox * n0[0] + oy * n0[1] + oz * n0[2]
-    vn = v[0] * n0[0] + v[1] * n0[1] + v[2] * n0[2]
-    if vn > 1e-9:
-        t0 = max(t0, -on / vn)
-    elif vn < -1e-9:
-        t1 = min(t1, -on / vn)
-    elif on < 0:
-        return 0.0, 0.0
-    on = (ox - length * axis[0]) * n1[0] + (oy - length * axis[1]) * n1[1] + (oz - length * axis[2]) * n1[2]
-    vn = v[0] * n1[0] + v[1] * n1[1] + v[2] * n1[2]
-    if vn > 1e-9:
-        t1 = min(t1, -on / vn)
-    elif vn < -1e-9:
-        t0 = max(t0, -on / vn)
-    elif on > 0:
-        return 0.0, 0.0
+    t0, t1 = middle + (-b - root) / a, middle + (-b + root) / a
+    for n, side in ((9, 1.0), (13, -1.0)):  # inside is ahead of the first plane and behind the second
+        over = side * p[n + 3]
+        rise = side * (x * p[n] + y * p[n + 1] + z * p[n + 2])
+        if rise > 1e-9:
+            t0 = max(t0, -over / rise)
+        elif rise < -1e-9:
+            t1 = min(t1, -over / rise)
+        elif over < 0:
+            return 0.0, 0.0
     return t0, t1
+
+
+def _pieces(
+    source: FloatArray,
+    first: FloatArray,
+    axis: FloatArray,
+    length: FloatArray,
+    radius: FloatArray,
+    begin: FloatArray,
+    end: FloatArray,
+) -> FloatArray:
+    """What `_interval` needs to know of each piece, (E, 17), for rays from one source.
+
+    With e from the first node to the source and r the radius, taken on along the axis to where the source is: axis,
+    slope of the radius, e, its part along the axis plus slope * r, distance^2 from the axis less r^2, and for the
+    planes at either end the normal and the height of the source above it.
+    """
+    e = source - first
+    along = np.sum(e * axis, axis=1)
+    slope = (radius[:, 1] - radius[:, 0]) / length
+    r = radius[:, 0] + slope * along
+    return np.column_stack([
+        axis, slope, e, along + slope * r, np.sum(e * e, axis=1) - along**2 - r**2,
+        begin, np.sum(e * begin, axis=1), end, np.sum((e - length[:, None] * axis) * end, axis=1),
+    ])  # fmt: skip
 
 
 @njit(cache=True, fastmath=True)
 def _accumulate(
-    out: Any, projection: Any, source: Any, base: Any, step: Any, first: Any, last: Any, radius: Any, begin: Any,
-    end: Any, weight: Any, rival_start: Any, rivals: Any,
+    out: Any,
+    projection: Any,
+    base: Any,
+    step: Any,
+    first: Any,
+    last: Any,
+    radius: Any,
+    piece: Any,
+    weight: Any,
+    rival_start: Any,
+    rivals: Any,
 ) -> None:  # pragma: no cover
     rows, columns = out.shape
     p = projection
-    o, v = np.empty(3), np.empty(3)
-    count = len(first)
-    length, slope = np.empty(count), np.empty(count)
-    axis = np.empty((count, 3))
-    for i in range(count):
-        d = last[i] - first[i]
-        length[i] = max(math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]), 1e-9)
-        axis[i] = d / length[i]
-        slope[i] = (radius[i, 1] - radius[i, 0]) / length[i]
     focal = math.sqrt(p[0, 0] ** 2 + p[0, 1] ** 2 + p[0, 2] ** 2)
     focal = max(focal, math.sqrt(p[1, 0] ** 2 + p[1, 1] ** 2 + p[1, 2] ** 2))
-    for i in range(count):
+    for i in range(len(first)):
         if weight[i] <= 0:
             continue
         x0, x1, y0, y1 = 1e9, -1e9, 1e9, -1e9
@@ -153,17 +178,15 @@ def _accumulate(
         reach = max(radius[i, 0], radius[i, 1]) * focal / depth * 1.1 + 1
         for row in range(max(int(y0 - reach), 0), min(int(y1 + reach) + 1, rows - 1) + 1):
             for column in range(max(int(x0 - reach), 0), min(int(x1 + reach) + 1, columns - 1) + 1):
-                for m in range(3):
-                    v[m] = base[m] + column * step[0, m] + row * step[1, m]
-                    o[m] = source[m] + depth * v[m]
-                t0, t1 = _interval(o, v, first[i], axis[i], length[i], radius[i, 0], slope[i], begin[i], end[i])
+                vx = base[0] + column * step[0, 0] + row * step[1, 0]
+                vy = base[1] + column * step[0, 1] + row * step[1, 1]
+                vz = base[2] + column * step[0, 2] + row * step[1, 2]
+                t0, t1 = _interval(i, vx, vy, vz, depth, piece)
                 inside = t1 - t0
                 if inside <= 0:
                     continue
                 for n in range(rival_start[i], rival_start[i + 1]):
-                    j = rivals[n]
-                    s0, s1 = _interval(o, v, first[j], axis[j], length[j], radius[j, 0], slope[j], begin[j], end[j])
+                    s0, s1 = _interval(rivals[n], vx, vy, vz, depth, piece)
                     inside -= max(min(t1, s1) - max(t0, s0), 0.0)
                 if inside > 0:
-                    norm = math.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
-                    out[row, column] += weight[i] * inside * norm
+                    out[row, column] += weight[i] * inside * math.sqrt(vx * vx + vy * vy + vz * vz)
