@@ -37,8 +37,8 @@ class Architecture:
     width_half_mm: int = 16
     image_channels: int = 8  # of the 2D encoder
     lifting: bool = True  # look at the lifted centrelines
-    keep: tuple[float, float] = (0.05, 0.07)  # occupancy down to which a voxel of 2 and of 1 mm is divided
-    most: tuple[int, int] = (3500, 8000)  # voxels of 2 and of 1 mm that are divided at most
+    keep: tuple[float, float] = (0.07, 0.1)  # occupancy down to which a voxel of 2 and of 1 mm is divided
+    most: tuple[int, int] = (3000, 6500)  # voxels of 2 and of 1 mm that are divided at most
 
     @staticmethod
     def from_json(text: str) -> Architecture:
