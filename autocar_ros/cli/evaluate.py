@@ -20,6 +20,7 @@ from autocar_ros.evaluation.report import (
     method_table,
     provenance,
     spread,
+    spreads,
     static_sections,
     write_html,
     write_json,
@@ -69,7 +70,7 @@ def static(
             scored.append(scores)
             bar.advance(task)
     by_method = {name: [scores[name] for scores in scored] for name in names}
-    found = {name: {m: spread(s[m] for s in scores) for m in scores[0]} for name, scores in by_method.items()}
+    found = {name: spreads(scores) for name, scores in by_method.items()}
     protocol = {"name": "static", "cases": cases, "misalignment_mm": misalignment, "voxel_size_mm": VOXEL_SIZE,
                 "jobs": jobs}  # fmt: skip
     origin = provenance(seed)

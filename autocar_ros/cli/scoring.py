@@ -14,7 +14,7 @@ import numba
 import torch
 
 from autocar_ros.cli.cases import static_case
-from autocar_ros.evaluation.methods import load_method
+from autocar_ros.evaluation.methods import load_errors, load_method
 from autocar_ros.evaluation.protocols import score_static
 
 Scores = dict[str, dict[str, float]]  # method -> metric -> value
@@ -34,9 +34,14 @@ def score_cases(
 
 
 def score_case(seed: int, misalignment: float, methods: Sequence[str], models: Path | None) -> Scores:
-    """Scores of every method on one case."""
+    """Scores of every method on one case, and where its errors come from where it can tell."""
     pair, truth = static_case(seed, misalignment)
-    return {name: score_static(pair, truth, load_method(name, models)) for name in methods}
+    found = {}
+    for name in methods:
+        errors = load_errors(name, models)
+        split = errors(pair, truth) if errors else {}
+        found[name] = score_static(pair, truth, load_method(name, models)) | split
+    return found
 
 
 def usable_cores() -> int:

@@ -11,6 +11,7 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ConfigError, ReconstructionError, WeightsError
 from autocar_ros.evaluation.baselines.dense import DenseNetwork, load_dense, predict_dense
 from autocar_ros.evaluation.baselines.visual_hull import visual_hull
+from autocar_ros.evaluation.network_errors import network_errors
 from autocar_ros.evaluation.voxels import dense, grid_around, skeleton_graph
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.resources import resource
@@ -30,6 +31,7 @@ class Prediction(NamedTuple):
 
 
 Method = Callable[[FramePair], Prediction]
+Errors = Callable[[FramePair, VesselGraph], dict[str, float]]  # shares of the errors, given the truth
 
 
 class Entry(NamedTuple):
@@ -37,6 +39,7 @@ class Entry(NamedTuple):
 
     make: Callable[[Path], Method]
     trained_by: str = ""  # arguments of `autocar train` for its weights; empty: it has none
+    errors: Callable[[Path], Errors] | None = None  # tells its errors apart
 
 
 def load_method(name: str, models: Path | None = None) -> Method:
@@ -53,6 +56,12 @@ def load_method(name: str, models: Path | None = None) -> Method:
         raise ConfigError(f"there is no method {name}: there are {', '.join(METHODS)}")
     entry = METHODS[name]
     return entry.make(_weights(name, models) if entry.trained_by else Path())
+
+
+def load_errors(name: str, models: Path | None = None) -> Errors | None:
+    """What tells the errors of a method apart (`network_errors`); None for methods that have no stages."""
+    errors = METHODS[name].errors
+    return errors(_weights(name, models)) if errors else None
 
 
 def usable_methods(models: Path | None = None) -> tuple[list[str], list[str]]:
@@ -98,6 +107,10 @@ def _of_sbp(path: Path) -> Method:
     return partial(_reconstructed, network=load_network(str(path)))
 
 
+def _errors_of_sbp(path: Path) -> Errors:
+    return partial(network_errors, load_network(str(path)), config=CONFIG)
+
+
 def _of_dense(path: Path) -> Method:
     return partial(_dense, load_dense(path))
 
@@ -126,9 +139,9 @@ def _thinned(volume: SparseVolume) -> Prediction:
 
 
 METHODS = {
-    "sbp": Entry(_of_sbp, "sbp"),
-    "sbp_uniform": Entry(_of_sbp, "sbp --variant uniform"),
-    "sbp_no_lifting": Entry(_of_sbp, "sbp --variant no_lifting"),
+    "sbp": Entry(_of_sbp, "sbp", _errors_of_sbp),
+    "sbp_uniform": Entry(_of_sbp, "sbp --variant uniform", _errors_of_sbp),
+    "sbp_no_lifting": Entry(_of_sbp, "sbp --variant no_lifting", _errors_of_sbp),
     "lifting": Entry(lambda _: _reconstructed),
     "dense": Entry(_of_dense, "dense --variant L2"),
     **{f"dense_{v}": Entry(_of_dense, f"dense --variant {v}") for v in ("L1", "L3", "L4", "L5", "L6")},

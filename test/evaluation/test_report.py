@@ -18,6 +18,7 @@ from autocar_ros.evaluation.report import (
     provenance,
     quantiles,
     spread,
+    spreads,
     static_sections,
     write_html,
     write_json,
@@ -28,6 +29,12 @@ def test_spread_by_hand():
     assert spread([1.0, 2.0, 3.0, math.nan]) == {"mean": 2.0, "std": 1.0, "n": 3}
     assert spread([4.0]) == {"mean": 4.0, "std": None, "n": 1}
     assert spread([math.nan]) == {"mean": None, "std": None, "n": 0}
+
+
+def test_spreads_over_the_cases_that_have_a_metric():
+    found = spreads([{"dice": 0.5, "ghosts": 0.1}, {"dice": 0.7}])
+    assert found["dice"]["mean"] == pytest.approx(0.6)
+    assert found["ghosts"] == {"mean": 0.1, "std": None, "n": 1}
 
 
 def test_quantiles_by_hand():
