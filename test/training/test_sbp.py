@@ -70,7 +70,7 @@ def test_lost_candidates_cost(task):
 def test_samples_follow_from_their_number(task, sample):
     again, other = task.sample(0), task.sample(1)
     assert torch.equal(again.labels.voxels, sample.labels.voxels)
-    assert all(torch.equal(a, b) for a, b in zip(again.seen.signed, sample.seen.signed, strict=True))
+    assert all(torch.allclose(a, b) for a, b in zip(again.seen.signed, sample.seen.signed, strict=True))
     assert len(other.labels.voxels) != len(sample.labels.voxels)
 
 
