@@ -24,6 +24,7 @@ COMMANDS = {
     "replay": "Play a bag, alone or through the processing nodes.",
     "view": "Look at a vessel graph in 3D (needs open3d).",
     "bench": "Measure what every stage costs on this machine.",
+    "poses": "Fit the views to train with to a folder of DICOM runs.",
     "train": "Train a network on simulated vessel trees.",
     "evaluate": "Measure how good the reconstruction is, with baselines.",
 }

@@ -1,12 +1,14 @@
 """X-ray runs from DICOM XA and XRF multi-frame files, through pydicom and GDCM.
 
-`read_run` is the only way in. What it returns holds images, geometry, time and ECG, and nothing that tells whose they
-are (see `dicom_header`). Values are as stored (no modality or VOI transform), only turned so that vessels are dark.
+`read_run` is the only way in, and `read_geometry` where poses will do. What they return holds images, geometry, time
+and ECG, and nothing that tells whose they are (see `dicom_header`). Values are as stored (no modality or VOI
+transform), only turned so that vessels are dark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -85,32 +87,47 @@ def read_run(
         Not a file, not DICOM, damaged, not XA or XRF, no pixel data, or pixels that do not fit their description.
     """
     path = Path(path)
-    try:
-        with disable_value_validation():  # pydicom's warnings quote values
-            header = read_header(path)
-            images = _decode(header)
-            timing = _or_problem(lambda: _frame_times(header, len(images), frame_rate))
-            return XrayRun(
-                modality=XRAY_CLASSES[str(header.SOPClassUID)],
-                images=images,
-                used_bits=int(header.BitsStored),
-                visible=visible_area(header),
-                ecg=read_ecg(header, None if isinstance(timing, str) else _duration(timing)),
-                r_wave_frames=read_r_waves(header, len(images)),
-                geometry=_or_problem(
-                    lambda: read_poses(header, len(images), pixel_spacing, source_to_detector, source_to_isocenter)
-                ),
-                timing=timing,
-            )
-    except DicomError as error:
-        raise DicomError(f"{path}: {error}") from error.__cause__
-    except Exception as error:  # a damaged header can break pydicom anywhere, as it converts values on access
-        raise DicomError(f"{path}: damaged ({type(error).__name__} while reading)") from None
+    with _naming(path):
+        header = read_header(path)
+        images = _decode(header)
+        timing = _or_problem(lambda: _frame_times(header, len(images), frame_rate))
+        return XrayRun(
+            modality=XRAY_CLASSES[str(header.SOPClassUID)],
+            images=images,
+            used_bits=int(header.BitsStored),
+            visible=visible_area(header),
+            ecg=read_ecg(header, None if isinstance(timing, str) else _duration(timing)),
+            r_wave_frames=read_r_waves(header, len(images)),
+            geometry=_or_problem(
+                lambda: read_poses(header, len(images), pixel_spacing, source_to_detector, source_to_isocenter)
+            ),
+            timing=timing,
+        )
+
+
+def read_geometry(path: str | Path) -> tuple[CArmPose, ...]:
+    """C-arm pose of every frame from the header alone, pixels unread; raises `DicomError` for what `read_run` does."""
+    path = Path(path)
+    with _naming(path):
+        header = read_header(path, pixels=False)
+        return read_poses(header, int(number(header, "NumberOfFrames") or 1))
 
 
 def ecg_plane(runs: Mapping[str, XrayRun]) -> str | None:
     """Plane whose ECG serves runs taken together: the first that has one."""
     return next((plane for plane, run in runs.items() if run.ecg is not None), None)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name before every error, and silence warnings, which quote values."""
+    try:
+        with disable_value_validation():
+            yield
+    except DicomError as error:
+        raise DicomError(f"{path}: {error}") from error.__cause__
+    except Exception as error:  # a damaged header can break pydicom anywhere, as it converts values on access
+        raise DicomError(f"{path}: damaged ({type(error).__name__} while reading)") from None
 
 
 def _or_problem(read: Callable[[], T]) -> T | str:

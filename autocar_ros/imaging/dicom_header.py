@@ -54,8 +54,8 @@ def tag_name(keyword: str) -> str:
     return f"{keyword} ({tag.group:04X},{tag.element:04X})"
 
 
-def read_header(path: Path) -> Dataset:
-    """Read the allowed elements of an X-ray run, pixel data still encoded.
+def read_header(path: Path, pixels: bool = True) -> Dataset:
+    """Read the allowed elements of an X-ray run, pixel data still encoded or, without `pixels`, left out.
 
     Raises `DicomError` for what is not a file, not DICOM, cut short in its header, or not an XA or XRF image.
     """
@@ -64,7 +64,7 @@ def read_header(path: Path) -> Dataset:
     tags: list[Any] = [Tag(k) for line in _KEYWORDS for k in line.split()]
     tags += [Tag(group, element) for group in CURVE_GROUPS for element in _CURVE_ELEMENTS]
     try:
-        header = dcmread(path, specific_tags=tags)
+        header = dcmread(path, specific_tags=tags, stop_before_pixels=not pixels)
         kind = UID(str(header.get("SOPClassUID", "")))
     except InvalidDicomError as error:
         raise DicomError("not a DICOM file (no DICM prefix)") from error
