@@ -11,15 +11,14 @@ import typer
 
 from autocar_ros.cli.cases import static_case
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.reconstruct import fullest_frame
 from autocar_ros.cli.scoring import Scores, score_cases, usable_cores
 from autocar_ros.evaluation.methods import METHODS, VOXEL_SIZE, load_method, named_methods, usable_methods
 from autocar_ros.evaluation.protocols import read_centreline, score_registered, timed
 from autocar_ros.evaluation.report import (
     Section,
     method_table,
+    plus_minus,
     provenance,
-    spread,
     spreads,
     static_sections,
     write_html,
@@ -30,10 +29,10 @@ from autocar_ros.figures.comparison import draw_scores, draw_volumes
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.imaging.dicom import read_run
 from autocar_ros.imaging.segmentation import segment_vessels
-from autocar_ros.pipeline import reconstruct
-from autocar_ros.types import FramePair
+from autocar_ros.types import FramePair, VesselGraph
 
 TITLE = "Static reconstruction of simulated trees"
+PHANTOM_METHODS = ("sbp", "lifting", "visual_hull")
 MARGIN = 15.0  # mm around the true tree in a picture
 
 evaluate = typer.Typer(
@@ -121,35 +120,67 @@ def phantom(
     data: Annotated[Path, typer.Option(help="Folder with IM3.dcm, IM4.dcm and centreline_lps_mm.csv.")],
     out: Annotated[Path, typer.Option(help="Folder for metrics.json, report.html and the picture.")],
     pixel_spacing: Annotated[float, typer.Option(min=0.001, help="Pixel spacing at the detector [mm].")] = 0.390625,
+    methods: Annotated[
+        str, typer.Option(help=f"Some of {', '.join(METHODS)}, with commas; sbp, lifting, visual_hull unless given.")
+    ] = "",
+    models: Annotated[
+        Path | None, typer.Option(help="Folder with NAME.safetensors of the methods; the package's unless given.")
+    ] = None,
 ) -> None:
-    """Reconstruct the phantom from two real X-ray runs; compare with its centreline after the best rigid fit.
+    """Reconstruct the phantom from two real X-ray runs, frame by frame; compare with its centreline.
 
-    The reference is good to about 1 mm, and some of its side tubes were not filled with contrast.
+    The phantom does not move: frames differ by their noise, and so do the masks. The reference is fitted rigidly, is
+    good to about 1 mm, and some of its side tubes were not filled with contrast.
     """
+    usable = [name for name in usable_methods(models)[0] if name in PHANTOM_METHODS]
+    names = named_methods(methods, models) if methods else usable
     reference = read_centreline(data / "centreline_lps_mm.csv")
-    graph = reconstruct(_real_pair(data / "IM3.dcm", data / "IM4.dcm", pixel_spacing)).graph
-    score, moved = score_registered(graph, reference)
+    pairs = _real_pairs(data / "IM3.dcm", data / "IM4.dcm", pixel_spacing)
+    scores: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    drawn: VesselGraph | None = None
+    with progress() as bar:
+        task = bar.add_task("Reconstructing", total=len(names) * len(pairs))
+        for name in names:
+            method = load_method(name, models)
+            for pair in pairs:
+                score, moved = score_registered(method(pair).graph, reference)
+                scores[name].append({k: float(v) for k, v in asdict(score).items() if not k.startswith("radius")})
+                drawn = drawn or moved
+                bar.advance(task)
+    found = {name: spreads(of_method) for name, of_method in scores.items()}
+    _write_phantom(out, found, scores, drawn, reference)
+
+
+def _write_phantom(
+    out: Path,
+    found: dict[str, dict[str, dict[str, float]]],
+    scores: dict[str, list[dict[str, float]]],
+    drawn: VesselGraph | None,
+    reference: VesselGraph,
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    picture = out / "graph_and_reference.png"
-    draw_graph(moved, reference, picture)
-    found = {name: value for name, value in asdict(score).items() if not name.startswith("radius")}
-    origin = provenance(None)
-    methods = {"lifting": {name: spread([float(value)]) for name, value in found.items()}}
-    write_json(out / "metrics.json", {"protocol": {"name": "phantom"}, "methods": methods, **origin})
+    picture, origin = out / "graph_and_reference.png", provenance(None)
+    if drawn is not None:
+        draw_graph(drawn, reference, picture)
+    frames = len(next(iter(scores.values())))
+    protocol = {"name": "phantom", "frames": frames}
+    write_json(out / "metrics.json", {"protocol": protocol, "methods": found, "frames": scores, **origin})
+    caption = f"First frame by {next(iter(found))} (coloured) and registered centreline (grey)."
+    text = f"Against its centreline after the best rigid fit; mean and standard deviation of {frames} frames."
     sections = [
-        Section("Phantom, runs IM3 and IM4", "Against its centreline after the best rigid fit.", found,
-                [(picture, "Graph (coloured) and registered centreline (grey).")]),
+        Section("Phantom, runs IM3 and IM4", text, {}, [(picture, caption)]),
+        *(Section(name, table={m: plus_minus(s) for m, s in of.items()}) for name, of in found.items()),
         Section("Origin", table=origin),
-    ]  # fmt: skip
+    ]
     write_html(out / "report.html", "Reconstruction of the phantom", sections)
-    for name in ("recall_3mm", "precision_3mm", "recall_2mm", "precision_2mm", "error_median_mm"):
-        terminal().print(f"{name:16s} {found[name]:.3f}", highlight=False)
+    shown = ("recall_3mm", "precision_3mm", "recall_2mm", "precision_2mm", "error_median_mm")
+    terminal().print(method_table({name: {m: of[m] for m in shown} for name, of in found.items()}))
     terminal().print(f"Wrote {out / 'metrics.json'}, report.html and {picture.name}", highlight=False, soft_wrap=True)
 
 
-def _real_pair(run_a: Path, run_b: Path, pixel_spacing: float) -> FramePair:
-    """Pair of the fullest frames of two runs, segmented."""
+def _real_pairs(run_a: Path, run_b: Path, pixel_spacing: float) -> list[FramePair]:
+    """Pairs of equal frames of two runs, segmented."""
     runs = [read_run(path, pixel_spacing=pixel_spacing) for path in (run_a, run_b)]
-    frames = [fullest_frame(run) for run in runs]
-    masks = [segment_vessels(run.images[k]) for run, k in zip(runs, frames, strict=True)]
-    return FramePair(0, 0, *masks, *(run.poses[k] for run, k in zip(runs, frames, strict=True)), key_frame=True)
+    frames = range(min(len(run) for run in runs))
+    masks = [[segment_vessels(run.images[k]) for run in runs] for k in frames]
+    return [FramePair(0, 0, *masks[k], *(run.poses[k] for run in runs), key_frame=True) for k in frames]

@@ -15,6 +15,8 @@ from autocar_ros.resources import resource
 from autocar_ros.sbp.lifting import HALF_SURE
 from autocar_ros.sbp.network import KIND, Architecture, SbpNetwork, Stage
 from autocar_ros.sbp.observation import Evidence
+from autocar_ros.sparse.backends import choose_backend
+from autocar_ros.sparse.layers import use_backend
 from autocar_ros.sparse.voxels import Voxels
 from autocar_ros.types import FloatArray, IntArray, SparseVolume
 from autocar_ros.vessels.graph import NOTHING_IN_COMMON, Cloud
@@ -40,7 +42,9 @@ def network_for(config: ReconstructionConfig) -> SbpNetwork | None:
         return None
     if config.device == "cuda" and not torch.cuda.is_available():
         raise WeightsError("no CUDA device is available here: set device to cpu")
-    return load_network(config.weights, config.device)
+    network = load_network(config.weights, config.device)
+    use_backend(network, choose_backend(config.device).backend)
+    return network
 
 
 def load_network(weights: str = "", device: str = "cpu") -> SbpNetwork:

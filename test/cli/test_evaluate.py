@@ -77,11 +77,14 @@ def test_several_processes_give_the_same_scores():
 
 
 def test_phantom(autocar, data_dir, tmp_path):
-    result = autocar("evaluate", "phantom", "--data", data_dir / "phantom", "--out", tmp_path)
+    command = ("evaluate", "phantom", "--data", data_dir / "phantom", "--out", tmp_path, "--methods", "sbp,lifting")
+    result = autocar(*command)
     assert result.exit_code == 0, result.stderr
-    found = json.loads((tmp_path / "metrics.json").read_text())["methods"]["lifting"]
-    assert found["recall_3mm"]["mean"] > 0.4
-    assert found["precision_3mm"]["mean"] > 0.4
+    found = json.loads((tmp_path / "metrics.json").read_text())["methods"]
+    for name in ("sbp", "lifting"):
+        assert found[name]["recall_3mm"]["mean"] > 0.4
+        assert found[name]["precision_3mm"]["mean"] > 0.4
+        assert found[name]["recall_3mm"]["n"] >= 10
     assert (tmp_path / "graph_and_reference.png").exists()
 
 
