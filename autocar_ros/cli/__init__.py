@@ -25,6 +25,7 @@ COMMANDS = {
     "view": "Look at a vessel graph in 3D (needs open3d).",
     "bench": "Measure what every stage costs on this machine.",
     "poses": "Fit the views to train with to a folder of DICOM runs.",
+    "prepare": "Make trees to train with of CT vessel masks (NIfTI).",
     "train": "Train a network on simulated vessel trees.",
     "evaluate": "Measure how good the reconstruction is, with baselines.",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from scipy import ndimage
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.types import FloatArray, IntArray
 
-LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts to the right and to the front, DICOM and this package do not
+LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts to the right and to the front, DICOM to the left and back
 TOUCHING = np.ones((3, 3, 3))  # voxels with a corner in common belong together: thin vessels run diagonally
 
 
@@ -50,10 +51,12 @@ def read_mask(path: str | Path, label: int | None = None) -> MaskVolume:
     """
     try:
         image = nib.load(path)
+        if not isinstance(image, nib.Nifti1Pair):  # Nifti2 is one as well
+            raise InvalidInputError(f"{path} is no NIfTI file (.nii, .nii.gz): convert it")
         values = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
+        affine = LPS_OF_RAS @ np.asarray(image.affine, np.float64)
+    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
         raise InvalidInputError(f"cannot read {path} as NIfTI: {error}") from error
-    affine = LPS_OF_RAS @ np.asarray(image.affine, float)
     if values.ndim != 3:
         raise InvalidInputError(f"{path} has shape {values.shape}: a mask volume has three axes")
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:

@@ -1,4 +1,4 @@
-"""Vessel trees for training from CT masks: centreline, radii, occupancy and centreness (paper, equations 1, 3 and 4)."""
+"""Trees for training from CT masks: centreline, radii, occupancy and centreness (AutoCAR paper, eqs. 1, 3, 4)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import KDTree
 from scipy.special import ndtr
 from skimage.measure import marching_cubes
@@ -95,9 +94,7 @@ def filtered_bricks(volume: MaskVolume, step: float) -> Iterator[Brick]:
         voxel = (sample + factor[:, None] // 2) // factor[:, None]  # that a sample is in
         block = _cut(volume.mask, voxel[:, 0] - reach, voxel[:, -1] + reach + 1)
         first, phase = voxel - voxel[:, :1], sample - voxel * factor[:, None] + factor[:, None] // 2
-        sharp, blurred = (
-            _filter(block, first, [t[p] for t, p in zip(table, phase, strict=True)]) for table in tables
-        )
+        sharp, blurred = (_filter(block, first, [t[p] for t, p in zip(table, phase, strict=True)]) for table in tables)
         yield Brick(corner, 2 * sharp - blurred)
 
 
