@@ -17,7 +17,7 @@ from autocar_ros.imaging.ct_mask import MaskVolume
 from autocar_ros.types import FloatArray, IntArray, SparseVolume, VesselGraph
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.export import save_graph
-from autocar_ros.vessels.graph import Cloud, build_skeleton
+from autocar_ros.vessels.graph import shape_skeleton
 from autocar_ros.vessels.surface import LEVEL, Surface, extract_surface, filtered_bricks, subdivision
 
 THINNING_STEP = 0.3  # mm between the samples that are thinned: the smallest vessels are 0.5 mm wide
@@ -64,10 +64,8 @@ def extract_graph(volume: MaskVolume, surface: Surface) -> VesselGraph:
         neighbour_distance=NEIGHBOURS, shortest_branch=SHORTEST_BRANCH, node_spacing=NODE_SPACING
     )
     depth = np.maximum(surface.signed_distance(points), SMALLEST_RADIUS)
-    cloud = Cloud(points, depth, np.ones(len(points)), np.zeros(len(points)))
-    nothing = SparseVolume(np.zeros((0, 3), np.int64), np.zeros(3), VOXEL_SIZE, np.zeros(0), np.zeros(0))
     try:
-        skeleton = build_skeleton(cloud, nothing, config)
+        skeleton = shape_skeleton(points, depth, _joined(points, depth), config)
     except ReconstructionError as error:
         raise ReconstructionError(f"the mask has no vessel longer than {SHORTEST_BRANCH:g} mm") from error
     position, radius = _centred(skeleton.points, skeleton.edges, surface)
@@ -128,6 +126,21 @@ def _thinned(volume: MaskVolume) -> FloatArray:
     box[tuple((samples - low).T)] = True
     middle = np.argwhere(skeletonize(box)) + low
     return volume.world(middle / subdivision(volume, THINNING_STEP))
+
+
+def _joined(points: FloatArray, depth: FloatArray) -> IntArray:
+    """Edges (E, 2) of a forest on thinned samples (N, 3) mm of a depth (N,) mm below the wall.
+
+    Where vessels touch, the mask has loops; each is cut where it is thinnest, which should be where they touch. The
+    deepest of a sample's neighbours tells that: the samples themselves may be beside the axis.
+    """
+    pairs = KDTree(points).query_pairs(NEIGHBOURS, output_type="ndarray").astype(np.int64)
+    length = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
+    steps = np.ceil(length / (2 * THINNING_STEP))  # first neighbours, then what bridges a break
+    deepest = depth.copy()
+    for here, there in (pairs[steps == 1].T, pairs[steps == 1, ::-1].T):
+        np.maximum.at(deepest, here, depth[there])
+    return tree.spanning_forest(len(points), pairs, 100 * steps + 1 / deepest[pairs].min(1))
 
 
 def _centred(points: FloatArray, edges: IntArray, surface: Surface) -> tuple[FloatArray, FloatArray]:

@@ -57,6 +57,17 @@ def build_skeleton(cloud: Cloud, volume: SparseVolume, config: ReconstructionCon
     edges = tree.spanning_forest(len(points), pairs, _length(points, pairs) + 1e-9)
     points, radius, edges = _prune(points, radius, edges, config)
     points, radius, edges = close_gaps(points, radius, edges, volume, config.largest_gap)
+    return shape_skeleton(points, radius, edges, config)
+
+
+def shape_skeleton(points: FloatArray, radius: FloatArray, edges: IntArray, config: ReconstructionConfig) -> Skeleton:
+    """Skeleton of a raw forest: points (N, 3) mm, radius (N,) mm, edges (E, 2); pruned, smoothed, rooted, in branches.
+
+    Raises
+    ------
+    ReconstructionError
+        When the forest is shorter than a branch.
+    """
     points, radius, edges = _prune(points, radius, edges, config)
     points, radius, edges = _drop_small_parts(points, radius, edges, config)
     points, radius, edges = _resample(points, radius, edges, config.node_spacing)

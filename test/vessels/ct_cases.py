@@ -32,6 +32,15 @@ def fork():
     return Line(np.concatenate(parts), np.repeat([1.8, 1.2, 1.2], 200))
 
 
+def touching():
+    """A fork whose branches, radius 1.15, bow out, touch 24 mm further on, and part again for 12 mm."""
+    z = np.linspace(0, 36, 400)
+    x = 4 * np.sin(np.pi * z / 24) ** 2 + 1.05 * np.minimum(z / 6, 1)
+    trunk = np.linspace(-14, 0, 150)[:, None] * [0, 0, 1]
+    sides = [np.stack([side * x, 0 * z, z], 1) for side in (-1, 1)]
+    return Line(np.concatenate([trunk, *sides]), np.repeat([1.8, 1.15], [150, 800]))
+
+
 def volume_of(line, spacing, rotation=OBLIQUE, margin=3):
     """Mask of the union of spheres along a line."""
     matrix = rotation @ np.diag(spacing)

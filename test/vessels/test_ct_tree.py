@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.spatial import KDTree
-from vessels.ct_cases import arc, fork, volume_of
+from vessels.ct_cases import arc, fork, touching, volume_of
 
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.imaging.ct_mask import MaskVolume
@@ -49,6 +49,16 @@ def test_fork_is_a_tree_from_its_thick_end(divided):
     away &= np.linalg.norm(graph.position[:, None] - line.points[[0, 399, 599]], axis=2).min(1) > 1.5
     assert distance[away].max() < 0.25
     assert graph.radius[away] == pytest.approx(line.radius[index[away]], rel=0.12)
+
+
+def test_vessels_that_touch_are_parted_there():
+    volume = volume_of(touching(), (0.4, 0.4, 0.5), np.eye(3))
+    graph = extract_graph(volume, extract_surface(volume))
+    deg = degree(len(graph), graph.edges)
+    assert len(graph.edges) == len(graph) - 1  # one tree
+    assert (deg == 1).sum() == 3
+    middle = (np.abs(graph.position[:, 0]) < 0.5) & (graph.position[:, 2] > 6)
+    assert not middle.any()
 
 
 def test_labels_are_the_lumen_on_the_grid_of_the_world(tube):
