@@ -209,6 +209,7 @@ class CaseConfig(_Checked):
     )
     separation: tuple[float, float] = option((35.0, 100.0), "range of the angle between the views", "deg", 0.0, 180.0)
     poses: str = option("", "file with the pose history of the views; empty = the package's")
+    trees: str = option("", "folder of vessel graphs (json, of autocar prepare) instead of simulated trees")
     image_size: int = option(512, "rows and columns of the masks", "px", 64, 1024)
     misalignment: float = option(
         0.0, "root mean square distance between where both views saw a vessel point", "mm", 0.0, 20.0

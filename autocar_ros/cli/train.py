@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from autocar_ros.cli.console import terminal
-from autocar_ros.config import TrainConfig
+from autocar_ros.config import CaseConfig, TrainConfig
 from autocar_ros.errors import ConfigError
 from autocar_ros.figures.training import training_curve
 from autocar_ros.synthetic.pose_history import load_history
@@ -67,6 +67,9 @@ def train(
     poses: Annotated[
         Path | None, typer.Option(help="Pose history to draw training views from, of `autocar poses fit`.")
     ] = None,
+    trees: Annotated[
+        Path | None, typer.Option(help="Folder of trees to train on, of `autocar prepare`, instead of simulated ones.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--restart", help="Go on from the checkpoint in the folder, or start anew.")
     ] = True,
@@ -87,7 +90,7 @@ def train(
         (out / CHECKPOINT).unlink(missing_ok=True)
     _share_cores(settings.workers)
     torch.manual_seed(settings.seed)
-    name, task = make_task(network, variant, settings.seed, str(poses or ""))
+    name, task = make_task(network, variant, settings.seed, CaseConfig(poses=str(poses or ""), trees=str(trees or "")))
     if from_:
         fill(task.model, load_weights(from_, task.metadata()["kind"]).state, str(from_))
     handover = Handover(out, name, task, settings, from_.name if from_ else "")
@@ -112,9 +115,9 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> TrainConfig:
     return TrainConfig(**{**found, **given})
 
 
-def make_task(network: Network, variant: str, seed: int, poses: str = "") -> tuple[str, Task]:
+def make_task(network: Network, variant: str, seed: int, cases: CaseConfig) -> tuple[str, Task]:
     """Name of a network's variant, and its task; raises `ConfigError` for an unknown variant or a bad pose history."""
-    load_history(poses)
+    load_history(cases.poses)
     names = VARIANTS[network]
     variant = variant or next(iter(names))
     if variant not in names:
@@ -122,12 +125,13 @@ def make_task(network: Network, variant: str, seed: int, poses: str = "") -> tup
     if network is Network.DENSE:
         from autocar_ros.training.dense import DenseTask
 
-        return names[variant], DenseTask(variant, seed, poses=poses)
+        return names[variant], DenseTask(variant, seed, cases=cases)
     from autocar_ros.sbp.network import Architecture
     from autocar_ros.training.sbp import SbpTask
 
     architecture = Architecture(lifting=variant != "no_lifting")
-    return names[variant], SbpTask(architecture, seed, "uniform" if variant == "uniform" else "clinical", poses=poses)
+    cases = replace(cases, views="uniform" if variant == "uniform" else "clinical")
+    return names[variant], SbpTask(architecture, seed, cases)
 
 
 def settings_table(name: str, settings: TrainConfig) -> Table:

@@ -6,6 +6,7 @@ stream of its own, so that a case stays the same patient in the same views whate
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -16,15 +17,17 @@ from autocar_ros.config import CaseConfig, SimulationConfig
 from autocar_ros.errors import ConfigError
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
-from autocar_ros.synthetic.anatomy import Anatomy, draw_anatomy
+from autocar_ros.synthetic.anatomy import draw_anatomy
 from autocar_ros.synthetic.catheter import Catheter, lay_catheter
 from autocar_ros.synthetic.damage import damage_mask, lose_vessels
 from autocar_ros.synthetic.fields import grid, log_uniform, smooth_field
+from autocar_ros.synthetic.heart import Heart, draw_heart
 from autocar_ros.synthetic.motion import Motion, draw_motion
 from autocar_ros.synthetic.pose_history import load_history
 from autocar_ros.synthetic.poses import disturbed, draw_pair, draw_uniform_pair
 from autocar_ros.synthetic.tubes import Tubes
 from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, SeenBy, VesselGraph
+from autocar_ros.vessels.export import load_graph
 from autocar_ros.vessels.tree import visible_part
 
 SPLITS = ("train", "validation", "test")
@@ -46,7 +49,7 @@ class Case(NamedTuple):
 class _Patient(NamedTuple):
     """A tree as each plane saw it."""
 
-    anatomy: Anatomy
+    graph: VesselGraph
     position: tuple[FloatArray, FloatArray]  # (N, 3) mm in A and B
     tubes: Tubes
     catheter: Catheter
@@ -136,20 +139,33 @@ def _draw_poses(rng: Generator, config: CaseConfig) -> tuple[CArmPose, CArmPose]
 
 
 def _draw_patient(shape: Generator, moment: Generator, config: CaseConfig) -> _Patient:
-    tree = str(shape.choice(["left", "right"])) if config.tree == "both" else config.tree
-    anatomy = draw_anatomy(shape, tree, stenoses=int(shape.integers(MOST_STENOSES + 1)))
-    usual, graph = SimulationConfig(), anatomy.graph
-    motion = draw_motion(shape, anatomy.heart, usual.heart_rate, usual.heart_rate_variability, usual.breathing)
+    heart, graph = _draw_tree(shape, config)
+    usual = SimulationConfig()
+    motion = draw_motion(shape, heart, usual.heart_rate, usual.heart_rate_variability, usual.breathing)
     position = misplaced(moment, motion, graph.position, config.misalignment)
     tubes = Tubes(graph.position, graph.radius, graph.edges, graph.branch)
-    return _Patient(anatomy, position, tubes, lay_catheter(graph))
+    return _Patient(graph, position, tubes, lay_catheter(graph))
+
+
+def _draw_tree(rng: Generator, config: CaseConfig) -> tuple[Heart, VesselGraph]:
+    """A simulated tree on its heart; or one of the user's, brought to the isocentre, and a heart of usual shape."""
+    if not config.trees:
+        tree = str(rng.choice(["left", "right"])) if config.tree == "both" else config.tree
+        anatomy = draw_anatomy(rng, tree, stenoses=int(rng.integers(MOST_STENOSES + 1)))
+        return anatomy.heart, anatomy.graph
+    files = sorted(Path(config.trees).glob("*.json"))
+    if not files:
+        raise ConfigError(f"{config.trees} holds no vessel graphs (*.json): make them with `autocar prepare`")
+    graph = load_graph(files[int(rng.integers(len(files)))])
+    middle = (graph.position.min(0) + graph.position.max(0)) / 2
+    return draw_heart(rng), graph.with_(position=graph.position - middle)
 
 
 def _mask(
     rng: Generator, patient: _Patient, position: FloatArray, camera: Camera, pixel: float, config: CaseConfig
 ) -> Mask:
     """What a segmentation makes of one view."""
-    shown = lose_vessels(rng, position, patient.anatomy.graph.radius, config.damage)
+    shown = lose_vessels(rng, position, patient.graph.radius, config.damage)
     chords = patient.tubes.chords(camera, position, shown)
     if rng.random() < CATHETER * config.damage:
         catheter = patient.catheter.position(position[0])
@@ -161,8 +177,8 @@ def _mask(
 
 
 def _truth(patient: _Patient, cameras: list[Camera]) -> VesselGraph:
-    seen = np.full(len(patient.anatomy.graph), SeenBy.BOTH, np.uint8)
+    seen = np.full(len(patient.graph), SeenBy.BOTH, np.uint8)
     for camera, position in zip(cameras, patient.position, strict=True):
         seen[~camera.contains(camera.project(position)[0])] = SeenBy.NEITHER
     middle = (patient.position[0] + patient.position[1]) / 2
-    return visible_part(patient.anatomy.graph.with_(position=middle, seen_by=seen))
+    return visible_part(patient.graph.with_(position=middle, seen_by=seen))

@@ -26,7 +26,7 @@ from autocar_ros.sparse.voxels import Voxels
 from autocar_ros.synthetic.cases import case_rng, draw_case
 from autocar_ros.training.dense_losses import adversarial_loss, overlap_loss, projection_loss, vessel_share
 from autocar_ros.training.labels import Labels, label_tree
-from autocar_ros.training.sbp import FEWEST_NODES, VALIDATION_CASES, draw_disturbances
+from autocar_ros.training.sbp import FEWEST_NODES, VALIDATION_CASES, draw_disturbances, told_of
 
 THRESHOLDS = tuple(round(0.06 + 0.04 * k, 2) for k in range(15))  # of the interpolated chance, tried in validation
 
@@ -42,15 +42,19 @@ class DenseTask:
     """Task of the trainer (`training.loop.Task`): a dense baseline."""
 
     def __init__(
-        self, variant: str = "L2", seed: int = 0, network: DenseConfig | None = None, poses: str = ""
+        self,
+        variant: str = "L2",
+        seed: int = 0,
+        network: DenseConfig | None = None,
+        cases: CaseConfig | None = None,
     ) -> None:
-        """`network` replaces the variant's configuration, `poses` is a file to draw training views from.
+        """`network` replaces the variant's configuration, `cases` says from which views and trees cases are drawn.
 
         Raises `ConfigError` for an unknown variant.
         """
         if variant not in VARIANTS:
             raise ConfigError(f"there is no dense variant {variant}: there are {', '.join(VARIANTS)}")
-        self.variant, self.seed, self.poses = variant, seed, poses
+        self.variant, self.seed, self.cases = variant, seed, cases or CaseConfig()
         self.model = DenseNetwork(network or VARIANTS[variant])
         self.config = ReconstructionConfig()
 
@@ -58,7 +62,7 @@ class DenseTask:
         """Draw and prepare training case `k`; what cannot be reconstructed at all is drawn anew."""
         rng = case_rng("train", self.seed, k)
         while True:
-            found = self._prepare(rng, draw_disturbances(rng, poses=self.poses))
+            found = self._prepare(rng, draw_disturbances(rng, self.cases))
             if found is not None:
                 return found
 
@@ -105,9 +109,7 @@ class DenseTask:
             "kind": KIND,
             "architecture": self.model.config.to_json(),
             "variant": self.variant,
-            "views": "clinical",
-            "data": "synthetic coronary trees (autocar_ros.synthetic), drawn anew for every sample",
-            **({"poses": self.poses} if self.poses else {}),
+            **told_of(self.cases),
         }
 
     def _prepare(self, rng: np.random.Generator, disturbances: CaseConfig) -> DenseSample | None:

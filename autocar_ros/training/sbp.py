@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,20 +40,19 @@ class SbpTask:
         self,
         architecture: Architecture | None = None,
         seed: int = 0,
-        views: str = "clinical",
+        cases: CaseConfig | None = None,
         config: ReconstructionConfig | None = None,
-        poses: str = "",
     ) -> None:
-        """`poses` is a file with a pose history to draw training views from, the package's unless given."""
+        """`cases` says from which views and trees training cases are drawn; how they are disturbed is drawn, too."""
         self.model = SbpNetwork(architecture)
-        self.seed, self.views, self.poses = seed, views, poses
+        self.seed, self.cases = seed, cases or CaseConfig()
         self.config = config or ReconstructionConfig()
 
     def sample(self, k: int) -> Sample:
         """Draw and prepare training case `k`; what cannot be reconstructed at all is drawn anew."""
         rng = case_rng("train", self.seed, k)
         while True:
-            found = self._prepare(rng, draw_disturbances(rng, self.views, self.poses))
+            found = self._prepare(rng, draw_disturbances(rng, self.cases))
             if found is not None:
                 return found
 
@@ -88,9 +87,7 @@ class SbpTask:
         return {
             "kind": KIND,
             "architecture": json.dumps(asdict(self.model.architecture)),
-            "views": self.views,
-            "data": "synthetic coronary trees (autocar_ros.synthetic), drawn anew for every sample",
-            **({"poses": self.poses} if self.poses else {}),
+            **told_of(self.cases),
         }
 
     def _prepare(self, rng: np.random.Generator, disturbances: CaseConfig) -> Sample | None:
@@ -104,21 +101,28 @@ class SbpTask:
         return Sample(seen, label_tree(case.truth, box_origin(self.config.box_size)))
 
 
-def draw_disturbances(rng: np.random.Generator, views: str = "clinical", poses: str = "") -> CaseConfig:
+def told_of(cases: CaseConfig) -> dict[str, str]:
+    """What weights tell of the cases they were trained on."""
+    source = "vessel graphs of the user" if cases.trees else "synthetic coronary trees (autocar_ros.synthetic)"
+    told = {"views": cases.views, "data": f"{source}, drawn anew for every sample"}
+    files = {"poses": cases.poses, "trees": cases.trees}
+    return told | {name: file for name, file in files.items() if file}
+
+
+def draw_disturbances(rng: np.random.Generator, cases: CaseConfig) -> CaseConfig:
     """Half of the cases are as perfect as the evaluation's, the others are damaged in one or more ways."""
+    cases = replace(cases, separation=SEPARATION)
     if rng.random() < 0.5:
-        return CaseConfig(views=views, separation=SEPARATION, poses=poses)
+        return cases
     chosen = rng.random(4) < (0.5, 0.35, 0.4, 0.3)
     amount = np.where(chosen, rng.random(4), 0.0)
-    return CaseConfig(
+    return replace(
+        cases,
         misalignment=2.5 * float(amount[0]),
         elastic=1.0 * float(amount[1]),
         damage=float(amount[2]),
         pose_angle=1.0 * float(amount[3]),
         pose_shift=1.0 * float(amount[3]),
-        views=views,
-        separation=SEPARATION,
-        poses=poses,
     )
 
 

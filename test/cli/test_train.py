@@ -8,6 +8,7 @@ from training.toy import SLOPE, ToyTask
 
 from autocar_ros.cli import train as command
 from autocar_ros.cli.train import Network, make_task, read_settings
+from autocar_ros.config import CaseConfig
 from autocar_ros.errors import ConfigError
 from autocar_ros.weights import load_weights
 
@@ -19,7 +20,7 @@ def tasks(monkeypatch):
     """Tasks that were made, each a toy."""
     made = []
 
-    def make(network, variant, seed, poses):
+    def make(network, variant, seed, cases):
         made.append(ToyTask())
         return f"{network}_toy", made[-1]
 
@@ -96,4 +97,4 @@ def test_settings_that_make_no_sense(tmp_path, text, reason):
 @pytest.mark.parametrize("network", Network)
 def test_unknown_variant(network):
     with pytest.raises(ConfigError, match="has no variant L9: there are"):
-        make_task(network, "L9", 0)
+        make_task(network, "L9", 0, CaseConfig())

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from autocar_ros.config import CaseConfig
 from autocar_ros.errors import ConfigError
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
+from autocar_ros.synthetic.anatomy import draw_anatomy
 from autocar_ros.synthetic.cases import SPLITS, Case, bend, case_rng, draw_case, misplaced
 from autocar_ros.synthetic.heart import draw_heart
 from autocar_ros.synthetic.motion import draw_motion
 from autocar_ros.types import SeenBy
+from autocar_ros.vessels.export import save_graph
 
 SMALL = 256
 POINTS = np.random.default_rng(0).uniform(-40, 40, (300, 3))
@@ -154,3 +156,14 @@ def test_every_case_is_a_valid_pair(k, misalignment, elastic, damage, angle, tre
         assert set(np.unique(mask)) <= {0, 255}
     assert np.isfinite(case.truth.position).all()
     assert case.truth.radius.min() > 0
+
+
+def test_trees_of_the_user_are_drawn(tmp_path):
+    graph = draw_anatomy(np.random.default_rng(700009), "left").graph
+    save_graph(graph.with_(position=graph.position + 100.0), tmp_path / "mine.json")
+    case = draw_case(case_rng("train", 700009, 0), CaseConfig(trees=str(tmp_path)))
+    # the same vessels, brought to the isocentre
+    assert np.isin(np.round(case.truth.radius, 6), np.round(graph.radius, 6)).all()
+    assert np.abs(case.truth.position).max() < 100
+    with pytest.raises(ConfigError, match="autocar prepare"):
+        draw_case(case_rng("train", 700009, 0), CaseConfig(trees=str(tmp_path / "none")))

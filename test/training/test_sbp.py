@@ -7,6 +7,7 @@ import pytest
 import torch
 from training.test_labels import ORIGIN, label_tree, rod
 
+from autocar_ros.config import CaseConfig
 from autocar_ros.sbp.backproject import box_origin
 from autocar_ros.sbp.network import Architecture, Stage
 from autocar_ros.sparse.voxels import Voxels
@@ -110,7 +111,7 @@ def test_validation_gives_a_threshold(task, sample):
 
 def test_half_of_the_cases_are_perfect():
     rng = np.random.default_rng(5)
-    drawn = [draw_disturbances(rng) for _ in range(400)]
+    drawn = [draw_disturbances(rng, CaseConfig()) for _ in range(400)]
     flaws = [max(c.misalignment, c.elastic, c.damage, c.pose_angle, c.pose_shift) for c in drawn]
     assert 0.4 < np.mean(np.array(flaws) == 0) < 0.75
     assert {c.views for c in drawn} == {"clinical"}
