@@ -8,6 +8,7 @@ not the box.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -178,7 +179,7 @@ class SbpNetwork(nn.Module):
         nn.init.zeros_(self.direct.weight)
 
     def forward(
-        self, seen: Evidence, config: ReconstructionConfig, truth: list[Voxels] | None = None
+        self, seen: Evidence, config: ReconstructionConfig, truth: Sequence[Voxels] | None = None
     ) -> tuple[Stage, Stage, Stage]:
         """Run all three stages; `truth` (occupied voxels of 2 and 1 mm) is never pruned, for training.
 
@@ -187,8 +188,10 @@ class SbpNetwork(nn.Module):
         ReconstructionError
             When the masks have no voxel in common.
         """
-        a, (voxels, origin) = self.architecture, allowed_voxels(seen, config)
-        maps = self.encoder(seen.pictures)
+        a = self.architecture
+        with _exact(seen):
+            voxels, origin = allowed_voxels(seen, config)
+        maps = self.encoder(seen.pictures).float()
         stages: list[Stage] = []
         x = inherited = torch.zeros(0)
         for k, size in enumerate(SIZES):
@@ -196,16 +199,18 @@ class SbpNetwork(nn.Module):
                 kept = _kept(stages[-1], a.keep[k - 1], a.most[k - 1], truth[k - 1] if truth else None)
                 voxels = voxels.select(kept).refined()
                 inherited = self.up[k - 1](x.index_select(0, kept), voxels.down)
-                inside = candidates(voxels.index, size, origin, seen.views, config.tolerance, size * HALF_DIAGONAL)
+                with _exact(seen):
+                    inside = candidates(voxels.index, size, origin, seen.views, config.tolerance, size * HALF_DIAGONAL)
                 rows = inside.nonzero()[:, 0]
                 voxels, inherited = voxels.select(rows), inherited.index_select(0, rows)
-            at = features(origin + (voxels.index + 0.5) * size, seen)
+            with _exact(seen):
+                at = features(origin + (voxels.index + 0.5) * size, seen)
             x = self._enter(k, at, maps, seen)
             x = torch.relu(self.norm[k](x + inherited if k else x, voxels))
             x = self.blocks[k - 1](x, voxels) if k else self.unet(x, voxels)
-            logits = self.heads[k](x)
+            logits = self.heads[k](x).float()
             if size == SIZES[-1]:
-                logits = logits + self._direct(at)
+                logits = logits + self._direct(at).float()
             stages.append(Stage(voxels, size, origin, logits[:, 0], logits[:, 1] if size == SIZES[-1] else None))
         return stages[0], stages[1], stages[2]
 
@@ -223,6 +228,11 @@ class SbpNetwork(nn.Module):
         of_views = self._of_views(at)
         said: Tensor = self.direct(torch.cat([of_views.amax(0), of_views.amin(0), at.joint], 1))
         return said
+
+
+def _exact(seen: Evidence) -> torch.autocast:
+    """Geometry stays in float32 where autocast computes the layers in bfloat16: 8 bits do not find a pixel."""
+    return torch.autocast(seen.pictures.device.type, enabled=False)
 
 
 def allowed_voxels(seen: Evidence, config: ReconstructionConfig) -> tuple[Voxels, Tensor]:

@@ -138,3 +138,15 @@ def test_device_is_a_parameter(seen):
     moved = seen.to("cpu")
     assert all(torch.equal(a, b) for a, b in zip(moved.curves, seen.curves, strict=True))
     assert moved.views.projection.device.type == "cpu"
+
+
+def test_bfloat16_says_almost_the_same(network, seen):
+    with torch.no_grad():
+        exact = network(seen, CONFIG)
+        with torch.autocast("cpu", torch.bfloat16):
+            short = network(seen, CONFIG)
+    # geometry is not rounded: the same voxels to begin with, and logits in float32
+    assert torch.equal(exact[0].voxels.key, short[0].voxels.key)
+    assert short[-1].occupancy.dtype == torch.float32
+    chance, other = (torch.sigmoid(stages[0].occupancy) for stages in (exact, short))
+    assert (chance - other).abs().mean() < 0.02
