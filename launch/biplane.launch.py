@@ -6,8 +6,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 
-from autocar_ros.ros.middleware import middleware_environment
 from autocar_ros.resources import resource
+from autocar_ros.ros.middleware import middleware_environment
 from launch import LaunchDescription
 
 STAGES = ("synchronization", "reconstruction", "tracking", "navigation", "visualization")
