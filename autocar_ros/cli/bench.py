@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import torch
 import typer
 from rich.table import Table
 
@@ -115,11 +116,13 @@ def measure(name: str, work: Work, seconds: float, least: int = 5) -> StageTime:
 @contextmanager
 def one_core() -> Iterator[None]:
     """Keep this process on one core, whatever the libraries start."""
-    cores = os.sched_getaffinity(0)
+    cores, threads = os.sched_getaffinity(0), torch.get_num_threads()
     os.sched_setaffinity(0, {min(cores)})
+    torch.set_num_threads(1)  # more would wait for each other on the one core
     try:
         yield
     finally:
+        torch.set_num_threads(threads)
         os.sched_setaffinity(0, cores)
 
 
