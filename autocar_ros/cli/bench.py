@@ -82,7 +82,7 @@ def bench(
     if stage is Stage.SBP:
         _bench_sbp(seed, out)
         return
-    wanted = [s for s in Stage if s not in (Stage.ALL, Stage.SBP)] if stage is Stage.ALL else [stage]
+    wanted: list[Stage] = [s for s in Stage if s not in (Stage.ALL, Stage.SBP)] if stage is Stage.ALL else [stage]
     with one_core():
         times = list(_measure_all(wanted, seconds, seed))
     terminal().print(_table(times))

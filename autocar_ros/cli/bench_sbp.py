@@ -62,7 +62,7 @@ def bench_sbp(seed: int, advance: Callable[[str], None]) -> dict[str, Any]:
     memory = getrusage(RUSAGE_SELF).ru_maxrss / 1024  # it comes in KiB
     advance("Finding the peak of this core")
     peak = _peak()
-    sets = []
+    sets: list[SetTime] = []
     for count in SETS:
         advance(f"Convolving {count} voxels")
         sets += _set_times(count, seed, peak)
@@ -83,10 +83,10 @@ def tables(found: dict[str, Any]) -> list[Table]:
         parts.add_row(p["part"], f"{p['median_ms']:.1f}", f"{p['p95_ms']:.1f}")
     for size, count in found["voxels"].items():
         parts.add_row(f"voxels of {size} mm", f"{count:.0f}", "")
-    sets = Table("voxels", "channels", "neighbours, ms", "torch, ms", "us a voxel", "share of peak", "spconv, ms",
-                 title=f"One convolution; peak {found['gemm_gflops']:.0f} GFLOPS")  # fmt: skip
+    sets = Table("voxels", "channels", "map", "torch", "us a voxel", "of peak", "spconv",
+                 title=f"One convolution, map of neighbours: ms; peak {found['gemm_gflops']:.0f} GFLOPS")  # fmt: skip
     for s in found["sets"]:
-        other = "not installed" if s["spconv_ms"] is None else f"{s['spconv_ms']:.1f}"
+        other = "absent" if s["spconv_ms"] is None else f"{s['spconv_ms']:.1f}"
         sets.add_row(f"{s['voxels']}", f"{s['channels']}", f"{s['neighbours_ms']:.1f}", f"{s['torch_ms']:.1f}",
                      f"{1e3 * s['torch_ms'] / s['voxels']:.2f}", f"{s['share_of_peak']:.0%}", other)  # fmt: skip
     return [parts, sets]

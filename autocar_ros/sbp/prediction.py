@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ POSSIBLE = 0.35  # occupancy from which a voxel takes part in the graph, which c
 RIDGE = 0.8  # of the largest centreness around: below it a voxel is off the centreline
 CELL = 1.0  # mm; ridge voxels of one such cell make one point
 LEAST_SHOWN = 0.05  # occupancy; voxels below are left out
+_log = logging.getLogger(__name__)
 
 
 def network_for(config: ReconstructionConfig) -> SbpNetwork | None:
@@ -43,7 +45,10 @@ def network_for(config: ReconstructionConfig) -> SbpNetwork | None:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise WeightsError("no CUDA device is available here: set device to cpu")
     network = load_network(config.weights, config.device)
-    use_backend(network, choose_backend(config.device).backend)
+    choice = choose_backend(config.device)
+    refused = config.device == "cuda" and choice.backend.name == "torch"
+    _log.log(logging.WARNING if refused else logging.INFO, "sparse convolutions by %s", choice.reason)
+    use_backend(network, choice.backend)
     return network
 
 

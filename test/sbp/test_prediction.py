@@ -1,6 +1,7 @@
 """From the network's answer to centreline points, and weights files."""
 
 import json
+import logging
 from dataclasses import asdict
 
 import numpy as np
@@ -13,7 +14,8 @@ from autocar_ros.config import CaseConfig, ReconstructionConfig
 from autocar_ros.errors import ReconstructionError, WeightsError
 from autocar_ros.sbp.network import KIND, SbpNetwork, Stage
 from autocar_ros.sbp.observation import observe
-from autocar_ros.sbp.prediction import load_network, ridge_cloud, volume_of
+from autocar_ros.sbp.prediction import load_network, network_for, ridge_cloud, volume_of
+from autocar_ros.sparse.backends import Choice, TorchBackend
 from autocar_ros.synthetic.cases import case_rng, draw_case
 from autocar_ros.training.labels import label_tree, truth_of
 from autocar_ros.types import SparseVolume
@@ -96,3 +98,15 @@ def test_wrong_weights_are_told(tmp_path):
     save_weights(tmp_path / "c.safetensors", state, metadata(kind="segmentation"))
     with pytest.raises(WeightsError, match="segmentation"):
         load_network(str(tmp_path / "c.safetensors"))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_refused_backend_is_reported(monkeypatch, caplog, device):
+    """Where there was a choice; a stand-in plays the GPU."""
+    prediction = "autocar_ros.sbp.prediction"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(f"{prediction}.load_network", lambda weights, device: SbpNetwork(SMALL))
+    monkeypatch.setattr(f"{prediction}.choose_backend", lambda device: Choice(TorchBackend(), "torch: it was refused"))
+    with caplog.at_level(logging.WARNING, prediction):
+        network_for(ReconstructionConfig(device=device))
+    assert ("it was refused" in caplog.text) == (device == "cuda")
