@@ -124,14 +124,23 @@ def graph_score(predicted: VesselGraph, truth: VesselGraph, extent: VesselGraph 
 
 
 def graph_correspondence(
-    predicted: VesselGraph, truth: VesselGraph, pose_a: CArmPose, pose_b: CArmPose, tolerance: float = 3.0
+    predicted: VesselGraph,
+    truth: VesselGraph,
+    pose_a: CArmPose,
+    pose_b: CArmPose,
+    tolerance: float = 3.0,
+    true_poses: tuple[CArmPose, CArmPose] | None = None,
 ) -> Correspondence:
-    """Equations 22-24 with the true nodes as query points and the predicted centreline as prediction."""
+    """Equations 22-24 with the true nodes as query points and the predicted centreline as prediction.
+
+    `true_poses` are those that the images were made with, where they differ from `pose_a`, `pose_b` as believed.
+    """
     camera_a, camera_b = camera_from_pose(pose_a), camera_from_pose(pose_b)
+    true_a, true_b = (camera_from_pose(p) for p in true_poses or (pose_a, pose_b))
     points = sample_centreline(predicted).points
     return correspondence(
-        camera_a.project(truth.position)[0],
-        camera_b.project(truth.position)[0],
+        true_a.project(truth.position)[0],
+        true_b.project(truth.position)[0],
         camera_a.project(points)[0],
         camera_b.project(points)[0],
         (mm_per_pixel(pose_a), mm_per_pixel(pose_b)),

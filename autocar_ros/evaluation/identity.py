@@ -27,6 +27,9 @@ class AnatomicalPoint:
     fraction: FloatArray  # (N,) 0..1 from the edge's parent to its child
     distance: FloatArray  # (N,) mm from the point to that place
 
+    def __getitem__(self, part: slice) -> AnatomicalPoint:
+        return AnatomicalPoint(self.edge[part], self.fraction[part], self.distance[part])
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -74,6 +77,22 @@ class Ruler:
         return np.asarray(np.min(ways, axis=0))
 
 
+def births(places: Sequence[AnatomicalPoint]) -> AnatomicalPoint:
+    """Where every node of the last of some graphs lay when it first appeared; a graph grows at the end of its nodes."""
+    count, parts = 0, []
+    for place in places:
+        if len(place.edge) > count:
+            parts.append(place[count:])
+            count = len(place.edge)
+    return joined(parts)
+
+
+def joined(places: Sequence[AnatomicalPoint]) -> AnatomicalPoint:
+    """Points one after the other."""
+    names = ("edge", "fraction", "distance")
+    return AnatomicalPoint(*(np.concatenate([getattr(place, name) for place in places]) for name in names))
+
+
 def identity(
     graphs: Sequence[VesselGraph], truths: Sequence[VesselGraph], tolerance: float = 2.0, reach: float = 3.0
 ) -> Identity:
@@ -95,11 +114,12 @@ def identity(
     runs = [[p for _, p in run] for _, run in groupby(zip(ids, places, strict=True), key=lambda item: item[0])]
 
     def kept(first: AnatomicalPoint, last: AnatomicalPoint) -> tuple[int, int]:
+        way = ruler.way(first, last[: len(first.edge)])  # nodes that grew later come after these
         known = first.distance <= reach
-        return int((known & (ruler.way(first, last) <= tolerance)).sum()), int(known.sum())
+        return int((known & (way <= tolerance)).sum()), int(known.sum())
 
     steps = [kept(*pair) for run in runs for pair in pairwise(run)]
-    spans = [kept(run[0], run[-1]) for run in runs if len(run) > 1]
+    spans = [kept(births(run), run[-1]) for run in runs if len(run) > 1]
     return Identity(_mean_of(steps), _mean_of(spans), len(runs) - 1)
 
 

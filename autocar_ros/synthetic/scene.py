@@ -109,12 +109,17 @@ class Scene:
             self._catheter.lumen.chords(p.camera, nodes, np.full(len(nodes), filling - ATTENUATION / 2), total)
         return p.detector.image(total, self._random(_EXPOSURE, p.number, round(time * NANOSECONDS)))
 
-    def mask(self, plane: str, time: float) -> Mask:
-        """True lumen (rows, columns) of plane "a" or "b" at a time in s: 255 where a ray meets a filled vessel."""
+    def mask(
+        self, plane: str, time: float, shift: FloatArray | None = None, shown: FloatArray | None = None
+    ) -> Mask:
+        """True lumen (rows, columns) of plane "a" or "b" at a time in s: 255 where a ray meets a filled vessel.
+
+        `shift` (3,) mm moves the patient; where `shown` (N,) of the nodes is 0 the segmentation lost the vessel.
+        """
         p = self._of(plane)
-        position = self.motion.displace(self.anatomy.graph.position, time)
+        position = self.motion.displace(self.anatomy.graph.position, time) + (0.0 if shift is None else shift)
         filled = self.contrast.concentration(self.anatomy.distance, time) >= VISIBLE
-        chords = self._tubes.chords(p.camera, position, filled.astype(float))
+        chords = self._tubes.chords(p.camera, position, filled * (1.0 if shown is None else shown))
         return np.where((chords > 0) & (p.detector.open_area > 0), np.uint8(255), np.uint8(0))
 
     def ecg(self, start: float, stop: float) -> FloatArray:
