@@ -11,6 +11,7 @@ import typer
 
 from autocar_ros.cli.cases import static_case
 from autocar_ros.cli.console import progress, terminal
+from autocar_ros.cli.evaluate_dynamic import dynamic
 from autocar_ros.cli.scoring import Scores, score_cases, usable_cores
 from autocar_ros.evaluation.methods import METHODS, VOXEL_SIZE, load_method, named_methods, usable_methods
 from autocar_ros.evaluation.protocols import read_centreline, score_registered, timed
@@ -38,6 +39,7 @@ MARGIN = 15.0  # mm around the true tree in a picture
 evaluate = typer.Typer(
     help="Measure how good the reconstruction is, with baselines.", no_args_is_help=True, add_completion=False
 )
+evaluate.command()(dynamic)
 
 
 @evaluate.command()

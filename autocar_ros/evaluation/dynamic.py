@@ -142,6 +142,7 @@ def sequence_scores(moments: Sequence[Moment], frames: Sequence[dict[str, float]
     step = quantiles(m.milliseconds for m in moments if m.graph is not None)
     return {
         "failed": 0.0,
+        "nodes": float(np.mean([len(m.graph) for m in moments if m.graph is not None])),
         **_means(filled),
         "error_median_dry_mm": np.nan if dry is None else dry,
         **_identity(moments),
