@@ -111,18 +111,9 @@ def _curve(line: Centreline, lifted: Lifted, other: Lifted, camera: Camera) -> n
     points = tree.smooth_chains(lifted.points, lifted.edges, SMOOTHING)
     sure = confidence(lifted.distance_to(other))
     three = np.column_stack(
-        [points, _tangents(points, lifted.edges), lifted.radius, sure, lifted.matched.astype(float)]
+        [points, tree.chain_tangents(points, lifted.edges), lifted.radius, sure, lifted.matched.astype(float)]
     )
     near = np.asarray(KDTree(lifted.pixels).query(line.points)[1])
-    two = _tangents(line.points, line.edges)
+    two = tree.chain_tangents(line.points, line.edges)
     normal = np.stack([-two[:, 1], two[:, 0]], 1)
     return np.column_stack([line.points, normal, line.radius, three[near]]).astype(np.float32)
-
-
-def _tangents(points: FloatArray, edges: np.ndarray) -> FloatArray:
-    """Unit tangents (N, D) of a forest of curves; zero where a point has no neighbour."""
-    tangent = np.zeros_like(points)
-    for chain in tree.chains(len(points), edges):
-        if len(chain) > 1:
-            tangent[chain] = np.gradient(points[chain], axis=0)
-    return np.asarray(tangent / np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9))

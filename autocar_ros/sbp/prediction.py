@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ReconstructionError, WeightsError
@@ -135,8 +134,9 @@ def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], came
 def _thin_out(points: FloatArray, chance: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean of the points (N, 3) and of their chances (N,) in every cell."""
     cell: IntArray = np.floor(points / CELL).astype(np.int64)
-    _, label = np.unique(cell, axis=0, return_inverse=True)
+    cell -= cell.min(0)
+    _, label = np.unique(np.ravel_multi_index(tuple(cell.T), tuple(cell.max(0) + 1)), return_inverse=True)
     label = label.reshape(-1)
-    number = np.arange(label.max() + 1)
-    columns = [ndimage.mean(values, label, number) for values in (*points.T, chance)]
+    count = np.bincount(label)
+    columns = [np.bincount(label, values) / count for values in (*points.T, chance)]
     return np.stack(columns[:3], 1), np.asarray(columns[3])

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
+from numba import njit
 from torch import Tensor
 
 from autocar_ros.errors import InvalidInputError
@@ -20,8 +21,6 @@ PLACE = (1 << 3 * BITS) - 1  # the bits of a key that are not the batch item
 ITEMS = 1 << 63 - 3 * BITS  # batch items that a key can hold
 BRICK_BITS = 3  # neighbours are looked up in bricks of 2^3 voxels an edge
 BRICK = 1 << BRICK_BITS
-BLOCK = 1 << 12  # voxels whose neighbours are looked up at once: as many as a core's cache holds
-BLOCK_CUDA = 1 << 20
 # Spreads 21 bits so that two zeros follow each, and back: (shift, mask) from coarse to fine
 _SPREAD = (
     (32, 0x1F00000000FFFF),
@@ -228,12 +227,29 @@ def _neighbours(voxels: Voxels) -> Tensor:
     step = _sums(((around >> BRICK_BITS) + 1) * torch.tensor([[9], [3], [1]], device=device))
     place = _sums(_spread_bits(around & BRICK - 1) << torch.tensor([[2], [1], [0]], device=device))
     found = torch.empty((count, 27), dtype=torch.int32, device=device)
-    block = BLOCK if device.type == "cpu" else BLOCK_CUDA
-    for here, at, rows in zip(brick.split(block), local.split(block), found.split(block), strict=True):
-        address = step.index_select(0, at) + here[:, None].int() * 27
-        address = start.index_select(0, address.view(-1)).view(-1, 27) + place.index_select(0, at)
-        torch.index_select(table, 0, address.view(-1), out=rows.view(-1))
+    if device.type == "cpu":
+        look_up(*(t.numpy() for t in (brick, local, start, step, place, table, found)))
+    else:
+        look_up_torch(brick, local, start, step, place, table, found)
     return found
+
+
+@njit(cache=True)
+def look_up(brick, local, start, step, place, table, found):  # type: ignore[no-untyped-def]
+    """Fill `found` (N, 27), for voxels at places `local` (N,) in bricks `brick` (N,); tables as in `_neighbours`."""
+    for n in range(len(brick)):
+        first, at = 27 * brick[n], local[n]
+        for k in range(27):
+            found[n, k] = table[start[first + step[at, k]] + place[at, k]]
+
+
+def look_up_torch(
+    brick: Tensor, local: Tensor, start: Tensor, step: Tensor, place: Tensor, table: Tensor, found: Tensor
+) -> None:
+    """Twin of `look_up` in torch, for all devices."""
+    address = step.index_select(0, local) + brick[:, None].int() * 27
+    address = start.index_select(0, address.view(-1)).view(-1, 27) + place.index_select(0, local)
+    torch.index_select(table, 0, address.view(-1), out=found.view(-1))
 
 
 def _adjacent(voxels: Voxels) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
@@ -124,9 +125,20 @@ def smooth_curve(points: FloatArray, radius: FloatArray, spacing: float, sigma: 
 
 def _along(values: FloatArray, spacing: float) -> FloatArray:
     """Values (N, 3 + D) of a curve at about equal distances."""
-    distance = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(values[:, :3], axis=0), axis=1))])
+    return np.asarray(_equidistant(values, spacing))
+
+
+@njit(cache=True)
+def _equidistant(values, spacing):  # type: ignore[no-untyped-def]
+    distance = np.zeros(len(values))
+    for i in range(1, len(values)):
+        step = values[i, :3] - values[i - 1, :3]
+        distance[i] = distance[i - 1] + np.sqrt((step * step).sum())
     wanted = np.linspace(0.0, distance[-1], max(round(distance[-1] / spacing), 1) + 1)
-    return np.stack([np.interp(wanted, distance, column) for column in values.T], 1)
+    result = np.empty((len(wanted), values.shape[1]))
+    for column in range(values.shape[1]):
+        result[:, column] = np.interp(wanted, distance, values[:, column])
+    return result
 
 
 def _roots(points: FloatArray, radius: FloatArray, edges: IntArray) -> IntArray:

@@ -39,14 +39,15 @@ class Centreline:
     @cached_property
     def thinned(self) -> tuple[IntArray, IntArray]:
         """Index (M,) of about every `THINNING`-th point with all ends, and the edges (F, 2) between them."""
-        pairs, kept = [], []
-        for chain in tree.chains(len(self), self.edges):
-            count = max(round((len(chain) - 1) / THINNING), 1)
-            part = chain[np.rint(np.linspace(0, len(chain) - 1, count + 1)).astype(np.int64)]
-            kept.append(part)
-            pairs.append(np.stack([part[:-1], part[1:]], 1))
-        index = np.unique(np.concatenate(kept))
-        return index, np.searchsorted(index, np.concatenate(pairs))
+        path = tree.paths(len(self), self.edges)
+        steps = path.ends - path.starts - 1
+        pieces = np.maximum(np.rint(steps / THINNING), 1).astype(np.int64)
+        chain = np.repeat(np.arange(len(steps)), pieces + 1)
+        piece = np.arange(len(chain)) - np.repeat(np.cumsum(pieces + 1) - pieces - 1, pieces + 1)
+        kept = path.nodes[path.starts[chain] + np.rint(piece * steps[chain] / pieces[chain]).astype(np.int64)]
+        index, place = np.unique(kept, return_inverse=True)
+        last = piece == pieces[chain]
+        return index, np.stack([place[~last], place[np.flatnonzero(~last) + 1]], 1)
 
     def query(self, pixels: FloatArray) -> tuple[FloatArray, IntArray]:
         """Distance (...,) px and index of the nearest point of pixels (..., 2), also outside the image."""

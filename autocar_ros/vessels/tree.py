@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
+from scipy import sparse
 from scipy.sparse import csgraph
 
 from autocar_ros.types import FloatArray, IntArray, SeenBy, VesselGraph
@@ -18,6 +18,18 @@ class Rooted(NamedTuple):
 
     order: IntArray
     parent: IntArray
+
+
+class Paths(NamedTuple):
+    """Chains of nodes one after the other, and where in `nodes` each ends (exclusive)."""
+
+    nodes: IntArray
+    ends: IntArray
+
+    @property
+    def starts(self) -> IntArray:
+        """Where in `nodes` each begins."""
+        return np.concatenate([np.zeros(1, np.int64), self.ends[:-1]])[: len(self.ends)]
 
 
 def spanning_forest(count: int, edges: IntArray, weight: FloatArray) -> IntArray:
@@ -61,10 +73,15 @@ def rooted(count: int, edges: IntArray, roots: IntArray | None = None) -> Rooted
 
 def chains(count: int, edges: IntArray) -> list[IntArray]:
     """Paths between nodes whose degree is not 2 (leaves, bifurcations), ends included; every edge is in one path."""
+    path = paths(count, edges)
+    return np.split(path.nodes, path.ends)[:-1]
+
+
+def paths(count: int, edges: IntArray) -> Paths:
+    """`chains` one after the other."""
     here, there = edges.astype(np.int64).ravel(), edges[:, ::-1].astype(np.int64).ravel()
     first = np.concatenate([[0], np.cumsum(np.bincount(here, minlength=count))])
-    nodes, ends = _walk(first, there[np.argsort(here, kind="stable")])
-    return np.split(nodes, ends)[:-1]
+    return Paths(*_walk(first, there[np.argsort(here, kind="stable")]))
 
 
 @njit(cache=True)
@@ -134,37 +151,94 @@ def prune_spurs(points: FloatArray, edges: IntArray, limit: FloatArray) -> NDArr
     while True:
         current = edges[keep[edges].all(1)]
         deg = degree(len(points), current)
-        twigs = []
-        for chain in chains(len(points), current):
-            tip, joint = (chain[0], chain[-1]) if deg[chain[0]] == 1 else (chain[-1], chain[0])
-            if deg[tip] == 1 and deg[joint] > 2:
-                length = chain_length(points, chain)
-                if length < limit[joint]:
-                    twigs.append((length, int(joint), chain[chain != joint]))
-        if not twigs:
+        path = paths(len(points), current)
+        first, last = path.nodes[path.starts], path.nodes[path.ends - 1]
+        joint = np.where(deg[first] == 1, last, first)
+        length = _lengths(points, path)
+        short = ((deg[first] == 1) | (deg[last] == 1)) & (deg[joint] > 2) & (length < limit[joint])
+        twigs = np.flatnonzero(short)
+        if len(twigs) == 0:
             return keep
         touched: set[int] = set()
-        for _, joint, nodes in sorted(twigs, key=lambda t: t[0]):
-            if joint not in touched:  # a bifurcation that lost one twig may be none any more: look again
-                keep[nodes] = False
-                touched.add(joint)
+        for k in twigs[np.argsort(length[twigs], kind="stable")]:
+            if joint[k] not in touched:  # a bifurcation that lost one twig may be none any more: look again
+                nodes = path.nodes[path.starts[k] : path.ends[k]]
+                keep[nodes[nodes != joint[k]]] = False
+                touched.add(int(joint[k]))
+
+
+def _lengths(points: FloatArray, path: Paths) -> FloatArray:
+    """Length of every chain over points (N, D), in their unit."""
+    step = np.linalg.norm(np.diff(points[path.nodes], axis=0, append=0.0), axis=1)
+    step[path.ends - 1] = 0.0  # from one chain to the next
+    return np.asarray(np.add.reduceat(step, path.starts)) if len(path.ends) else np.zeros(0)
 
 
 def smooth_chains(values: FloatArray, edges: IntArray, sigma: float) -> FloatArray:
     """Gaussian smoothing of (N,) or (N, D) values along every chain, `sigma` in nodes; leaves and bifurcations stay."""
-    result = values.astype(float)
-    for chain in chains(len(values), edges):
-        if len(chain) > 2:
-            result[chain] = smooth_path(values[chain], sigma)
-    return result
+    columns = values.astype(float).reshape(len(values), -1)
+    return _smooth_paths(columns, *paths(len(values), edges), gaussian(sigma)).reshape(values.shape)
 
 
 def smooth_path(values: FloatArray, sigma: float) -> FloatArray:
-    """Gaussian smoothing of (N, ...) values of a path, `sigma` in nodes; both ends keep their place and slope."""
-    ramp = np.linspace(values[0], values[-1], len(values))
-    rest = values - ramp
-    padded = np.concatenate([-rest[:0:-1], rest, -rest[-2::-1]])  # odd about both ends
-    return np.asarray(ramp + ndimage.gaussian_filter1d(padded, sigma, axis=0)[len(rest) - 1 : 2 * len(rest) - 1])
+    """Gaussian smoothing of (N, D) values of a path, `sigma` in nodes; both ends keep their place and slope."""
+    return np.asarray(_smooth_path(values, gaussian(sigma)))
+
+
+def chain_tangents(points: FloatArray, edges: IntArray) -> FloatArray:
+    """Unit tangents (N, D) of points along their chains; at a bifurcation that of one of them, alone zero."""
+    return np.asarray(_tangents(points, *paths(len(points), edges)))
+
+
+def gaussian(sigma: float) -> FloatArray:
+    """Weights (2 R + 1,) of Gaussian smoothing, `sigma` in steps, that reach 4 sigma."""
+    reach = int(4 * sigma + 0.5)
+    weight = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-9)) ** 2)
+    return np.asarray(weight / weight.sum())
+
+
+@njit(cache=True)
+def _smooth_path(values, weight):  # type: ignore[no-untyped-def]
+    """Smooth a path (N, D), taken on beyond its ends as odd about them."""
+    count, reach, last = len(values), len(weight) // 2, len(values) - 1
+    if count < 3:
+        return values.copy()
+    result, rest = np.empty_like(values), np.empty(count)
+    for column in range(values.shape[1]):
+        first, slope = values[0, column], (values[last, column] - values[0, column]) / last
+        for i in range(count):
+            rest[i] = values[i, column] - first - slope * i
+        for i in range(count):
+            total = first + slope * i
+            for k in range(-reach, reach + 1):
+                j = (i + k) % (2 * last)
+                total += weight[k + reach] * (rest[j] if j <= last else -rest[2 * last - j])
+            result[i, column] = total
+    return result
+
+
+@njit(cache=True)
+def _smooth_paths(values, nodes, ends, weight):  # type: ignore[no-untyped-def]
+    """Smooth values (N, D) along every chain."""
+    result, start = values.copy(), 0
+    for end in ends:
+        smooth = _smooth_path(values[nodes[start:end]], weight)
+        for k in range(1, end - start - 1):
+            result[nodes[start + k]] = smooth[k]
+        start = end
+    return result
+
+
+@njit(cache=True)
+def _tangents(points, nodes, ends):  # type: ignore[no-untyped-def]
+    """Unit tangents (N, D) along every chain."""
+    result, start = np.zeros_like(points), 0
+    for end in ends:
+        for k in range(start, end):
+            step = points[nodes[min(k + 1, end - 1)]] - points[nodes[max(k - 1, start)]]
+            result[nodes[k]] = step / max(np.sqrt((step * step).sum()), 1e-9)
+        start = end
+    return result
 
 
 def _adjacency(count: int, edges: IntArray) -> sparse.csr_array:

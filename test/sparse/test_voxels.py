@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sparse.clouds import OFFSETS, cloud, clouds, indices, rows_of
 
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.sparse.voxels import BITS, BLOCK, ITEMS, Voxels, intersection, union
+from autocar_ros.sparse import voxels as module
+from autocar_ros.sparse.voxels import BITS, ITEMS, Voxels, intersection, union
 
 LAST = 2**BITS - 1
 
@@ -63,10 +64,19 @@ def test_neighbours_are_those_of_brute_force(voxels):
     assert found.tolist() == expected
 
 
-def test_neighbours_of_more_than_one_block():
-    voxels = cloud(0, BLOCK + 2000, side=20)
-    whole = voxels.find((voxels.index[:, None] + torch.tensor(OFFSETS)).reshape(-1, 3)).view(-1, 27)
-    assert torch.equal(voxels.neighbours.long(), torch.where(whole < 0, len(voxels), whole))
+def test_neighbours_by_numba_are_those_by_torch(monkeypatch):
+    voxels = cloud(0, 3000, side=20)
+    found = []
+
+    def both(*arrays):
+        module.look_up_torch(*(torch.from_numpy(a) for a in arrays))
+        found.append(arrays[-1].copy())
+        arrays[-1][:] = -1
+        original(*arrays)
+
+    original = module.look_up
+    monkeypatch.setattr(module, "look_up", both)
+    assert (voxels.neighbours.numpy() == found[0]).all()
 
 
 def test_neighbours_where_the_space_ends():
