@@ -127,8 +127,10 @@ class TrackingConfig(_Checked):
     seen_distance: float = option(1.5, "a node is seen where a mask's centreline is as near as this", "mm", 0.1, 10.0)
     good_coverage: float = option(0.6, "share of both centrelines that a graph of status OK explains", "", 0.0, 1.0)
     lost_coverage: float = option(0.3, "the graph is lost below this share", "", 0.0, 1.0)
-    rebuild_pairs: int = option(5, "a new graph is taken when so many pairs in a row were not OK", "", 1, 1000)
-    rebuild_gain: float = option(0.08, "a new graph is taken when it explains so much more", "", 0.0, 1.0)
+    rebuild_pairs: int = option(5, "a new graph may be taken when so many pairs in a row were not OK", "", 1, 1000)
+    rebuild_gain: float = option(0.08, "and it explains so much more", "", 0.0, 1.0)
+    growth_pause: float = option(2.0, "branches are added at most so often to a graph of good_coverage", "s", 0.0, 60.0)
+    prune_after: float = option(3.0, "ends that the images contradict for so long are cut", "s", 0.5, 600.0)
     max_speed: float = option(150.0, "a graph that moved faster than a heart can is not OK", "mm/s", 1.0)
     lost_after: float = option(2.0, "the graph is lost when no plane has shown vessels for so long", "s", 0.1)
 

@@ -120,7 +120,7 @@ def _unexplained(living: VesselGraph, view: View) -> NDArray[np.bool_]:
 def _seen_new(points: FloatArray, view: View, unexplained: NDArray[np.bool_]) -> tuple[float, float]:
     """Share of points (N, 3) on the vessels of a view, and share of those where their centreline is unexplained."""
     pixels, depth = view.camera.project(points)
-    distance, index = (np.asarray(found) for found in view.tree.query(pixels))
+    distance, index = (np.asarray(found) for found in KDTree(view.points).query(pixels))
     outside = (distance - view.radius[index]) * view.camera.mm_per_pixel(depth)
     on = view.camera.contains(pixels) & (outside <= BESIDE)
     return float(on.mean()), float(unexplained[index[on]].mean()) if on.any() else 0.0

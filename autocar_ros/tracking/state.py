@@ -1,86 +1,120 @@
-"""What the tracker knows of every node over time, and the verdict on the whole graph."""
+"""The state of tracking, and who decides on it.
+
+    SEARCHING --first graph--> TRACKING <--> DEGRADED <--> LOST --reset, clock jump--> SEARCHING
+
+`judge` decides after every pair from that pair alone, but for three memories: how long no plane has shown vessels,
+when the graph last jumped, and which planes repeat themselves. Every state but TRACKING has a reason in words. A graph
+off the vessels is looked for elsewhere (`shift`); one that stays LOST gives way to the next reconstruction.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
 from autocar_ros.config import TrackingConfig
-from autocar_ros.geometry.camera import Camera
 from autocar_ros.tracking.observation import View
-from autocar_ros.tracking.quality import Fit, fused_radius
-from autocar_ros.types import FloatArray, GraphStatus, VesselGraph
-from autocar_ros.vessels.measure import ray_sigma
+from autocar_ros.tracking.quality import Fit
+from autocar_ros.types import FramePair, GraphStatus, Mask
 
 FEW_SEEN = 0.3  # share of nodes seen in both planes below which a graph is not OK
-ONE_VIEW = 0.5  # confidence of a node that one plane shows, of one that both show
-FOLLOW = 0.5  # s in which confidence and radius follow the images
-DRIFT = 10.0  # mm/s by which the 1-sigma of a node grows while not both planes show it
-LARGEST_SIGMA = 20.0  # mm
+OFF_VESSELS = 0.5  # share of the nodes seen lately below which the graph is no longer on the vessels
 DOUBT = 1.0  # s that a graph is not OK after a jump
+MOVES_ON = 0.05  # share of a plane's vessels that must change for the other one to be called frozen
 
 
-class Evidence:
-    """Confidence, radius and uncertainty of the nodes of one graph, from what the views have shown.
+class State(Enum):
+    """What the tracker is doing."""
 
-    Attributes
-    ----------
-    confidence : (N,) follows what the graph was born with when both planes show a node, half of it with one, 0 unseen
-    radius : (N,) mm
-    blind_time : s since any plane showed vessels
-    jump : mm of the last motion that was faster than `max_speed`
-    since_jump : s
-    """
+    SEARCHING = "no graph yet"
+    TRACKING = "the graph follows the images"
+    DEGRADED = "the graph goes on with less than it needs"
+    LOST = "the graph is not where the vessels are"
 
-    def __init__(self, graph: VesselGraph, max_speed: float) -> None:
-        self._max_speed = max_speed
-        self._birth = np.clip(np.nan_to_num(graph.confidence), 0.0, 1.0)
-        self._unseen = np.zeros(len(graph))  # s since both planes showed a node
-        self.confidence = self._birth
-        self.radius = graph.radius
-        self.blind_time = 0.0
-        self.jump = 0.0
-        self.since_jump = np.inf
 
-    def add(self, fit: Fit, moved: float, step: float) -> None:
-        """Take what a fit shows that lies `moved` mm (median) and `step` s from the one before."""
+STATE_OF = {
+    GraphStatus.OK: State.TRACKING,
+    GraphStatus.DEGRADED: State.DEGRADED,
+    GraphStatus.STALE: State.DEGRADED,
+    GraphStatus.LOST: State.LOST,
+}
+
+
+@dataclass
+class Memory:
+    """What the verdict on a graph needs to know of the past."""
+
+    blind_time: float = 0.0  # s since any plane showed vessels
+    jump: float = 0.0  # mm of the last motion that was faster than a heart
+    since_jump: float = np.inf  # s
+
+    def add(self, fit: Fit, step: float, moved: float, max_speed: float) -> None:
+        """Take a fit that lies `moved` mm (median) and `step` s from the one before."""
         self.since_jump += step
-        if moved > self._max_speed * (step + self.blind_time) > 0:
+        if moved > max_speed * (step + self.blind_time) > 0:
             self.jump, self.since_jump = moved, 0.0
-        follow = 1.0 - np.exp(-step / FOLLOW)
-        planes = fit.a.seen.astype(int) + fit.b.seen
-        target = self._birth * np.array([0.0, ONE_VIEW, 1.0])[planes]
-        self.confidence = self.confidence + follow * (target - self.confidence)
-        radius = fused_radius(fit)
-        self.radius = np.where(np.isfinite(radius), self.radius + follow * (radius - self.radius), self.radius)
-        self._unseen = np.where(planes == 2, 0.0, self._unseen + step)
         self.blind_time = 0.0 if fit.a.shows or fit.b.shows else self.blind_time + step
 
-    def sigma(self, fit: Fit, cameras: tuple[Camera, Camera]) -> FloatArray:
-        """1-sigma (N,) mm: rays of both views, distance to the centrelines, and time since both showed the node."""
-        both = fit.a.seen & fit.b.seen
-        apart = np.where(both, np.hypot(fit.a.distance, fit.b.distance) / 2, 0.0)
-        sigma = np.sqrt(ray_sigma(fit.position, cameras) ** 2 + apart**2 + (DRIFT * self._unseen) ** 2)
-        return np.asarray(np.minimum(sigma, LARGEST_SIGMA))
+
+class Repeats:
+    """Notices a plane that repeats itself while the other one moves on."""
+
+    def __init__(self) -> None:
+        self._last: FramePair | None = None
+
+    def check(self, pair: FramePair) -> tuple[tuple[str, str], list[str]]:
+        """Why each plane must not be used ("" when it may), and what else is wrong."""
+        last, self._last = self._last, pair
+        if last is None:
+            return ("", ""), []
+        stands = (pair.stamp_a_ns == last.stamp_a_ns, pair.stamp_b_ns == last.stamp_b_ns)
+        moved = (_changed(last.mask_a, pair.mask_a), _changed(last.mask_b, pair.mask_b))
+        frozen, notes = ["", ""], []
+        for plane, name in enumerate("AB"):
+            other = 1 - plane
+            if stands[plane] and not stands[other]:
+                notes.append(f"plane {name} stands still: its last exposure is used again")
+            elif not stands[plane] and moved[plane] == 0 and moved[other] > MOVES_ON:
+                frozen[plane] = "the image is frozen: it repeats itself while the other plane moves on"
+        return (frozen[0], frozen[1]), notes
 
 
 def judge(
-    fit: Fit, views: tuple[View | str, View | str], evidence: Evidence, config: TrackingConfig
+    fit: Fit,
+    views: tuple[View | str, View | str],
+    notes: list[str],
+    memory: Memory,
+    on_vessels: float,
+    config: TrackingConfig,
 ) -> tuple[GraphStatus, str]:
-    """Status of a graph and its reason."""
-    blind_time = evidence.blind_time
+    """Status of a graph and its reason; `on_vessels` is the share of nodes seen lately that are seen now."""
     troubles = [f"plane {name}: {view}" for name, view in zip("AB", views, strict=True) if isinstance(view, str)]
     if len(troubles) == len(views):
         reason = "; ".join(troubles)
-        if blind_time >= config.lost_after:
-            return GraphStatus.LOST, f"no vessels seen for {blind_time:.1f} s: {reason}"
+        if memory.blind_time >= config.lost_after:
+            return GraphStatus.LOST, f"no vessels seen for {memory.blind_time:.1f} s: {reason}"
         return GraphStatus.STALE, reason
+    troubles += notes
     for name, sight in (("A", fit.a), ("B", fit.b)):
-        if sight.shows and sight.coverage < config.lost_coverage:
-            return GraphStatus.LOST, f"the graph explains {sight.coverage:.0%} of the vessels of plane {name}"
+        poor = f"the graph explains {sight.coverage:.0%} of the vessels of plane {name}"
+        if sight.shows and sight.coverage < config.lost_coverage and on_vessels < OFF_VESSELS:
+            return GraphStatus.LOST, poor
         if sight.shows and sight.coverage < config.good_coverage:
-            troubles.append(f"the graph explains {sight.coverage:.0%} of the vessels of plane {name}")
-    if evidence.since_jump < DOUBT:
-        troubles.append(f"it jumped by {evidence.jump:.0f} mm, faster than a heart: nodes may be mistaken")
+            troubles.append(poor)
+    if on_vessels < OFF_VESSELS:
+        troubles.append(f"only {on_vessels:.0%} of the nodes seen lately are on vessels")
+    if memory.since_jump < DOUBT:
+        troubles.append(f"it jumped by {memory.jump:.0f} mm, faster than a heart: nodes may be mistaken")
     if not troubles and fit.seen_share < FEW_SEEN:
         troubles.append(f"both planes show only {fit.seen_share:.0%} of the nodes")
     return (GraphStatus.DEGRADED if troubles else GraphStatus.OK), "; ".join(troubles)
+
+
+def _changed(before: Mask, now: Mask) -> float:
+    """Pixels that changed, as a share of the vessels' pixels; 1 when the image is of another size."""
+    if before.shape != now.shape:
+        return 1.0
+    vessel = now > 127
+    return float(((before > 127) != vessel).sum() / max(int(vessel.sum()), 1)) if (before != now).any() else 0.0

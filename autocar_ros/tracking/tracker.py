@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from autocar_ros.config import TrackingConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose
-from autocar_ros.tracking.fitting import Refit
+from autocar_ros.tracking.growth import cut, graft
+from autocar_ros.tracking.living import Living, Views
 from autocar_ros.tracking.observation import View, observe
-from autocar_ros.tracking.quality import Fit, look, seen_bits
-from autocar_ros.tracking.state import Evidence, judge
-from autocar_ros.tracking.warp import carry
-from autocar_ros.types import NANOSECONDS, FloatArray, FramePair, GraphStatus, VesselGraph
+from autocar_ros.tracking.quality import Fit, seen_bits
+from autocar_ros.tracking.shift import find_shift
+from autocar_ros.tracking.state import OFF_VESSELS, STATE_OF, Repeats, State
+from autocar_ros.types import NANOSECONDS, FramePair, GraphStatus, VesselGraph
 
 CLOCK_JUMP = NANOSECONDS  # pairs running backwards by more than this: another recording
-HISTORY = 90  # graphs kept, to bring late reconstructions up to the present
-SAME_TIME = NANOSECONDS // 5  # a graph this near in time tells where nodes were
-
-
-Views = tuple[View | str, View | str]
-
-
-@dataclass
-class _Living:
-    """A graph with what is needed to move it and to judge it."""
-
-    graph: VesselGraph
-    refit: Refit
-    evidence: Evidence
-    history: deque[VesselGraph] = field(default_factory=lambda: deque(maxlen=HISTORY))
+FARTHEST_AHEAD = 0.5  # s that a graph is predicted
 
 
 class Tracker:
     """Keeps one vessel graph on the images (`update`).
 
-    A graph from a reconstruction is taken when there is none, when `force_rebuild` asked for it, when the present one
-    has not been OK for `rebuild_pairs` pairs, or when the new one explains `rebuild_gain` more of the masks. It is then
-    moved by what the old one has moved since its exposure. Otherwise it is ignored, and nodes keep their identity.
+    A new reconstruction is moved by what the present graph has moved since its exposure. Then
+
+    - it is the graph when there is none, when `force_rebuild` asked for it, and when the present graph is lost and
+      cannot be found again by a shift: a new `graph_id`;
+    - ends of the present graph that the images have contradicted for `prune_after` are cut: a new `graph_id`;
+    - branches that explain more of the masks are grafted, at most once in `growth_pause` while the graph explains
+      enough: the `graph_id` stays, new nodes come last;
+    - else it is ignored.
     """
 
     def __init__(self, config: TrackingConfig | None = None) -> None:
@@ -53,10 +42,17 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget the graph; ids and sequence numbers go on."""
-        self._living: _Living | None = None
+        self._living: Living | None = None
+        self._repeats = Repeats()
         self._newest: int | None = None
+        self._grown = 0  # stamp of the last growth
         self._not_ok = 0
         self._forced = False
+
+    @property
+    def state(self) -> State:
+        """What the tracker is doing."""
+        return STATE_OF[self._living.graph.status] if self._living else State.SEARCHING
 
     def force_rebuild(self) -> None:
         """Take the next new graph, however good the present one is."""
@@ -82,19 +78,49 @@ class Tracker:
         if self._is_late(now):
             return None
         step = 0.0 if self._newest is None else (now - self._newest) / NANOSECONDS
-        cameras = (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
-        views = (observe(pair.mask_a, cameras[0]), observe(pair.mask_b, cameras[1]))
-        fit = self._fit(self._living, views) if self._living else None
+        views, notes = self._observe(pair)
+        fit = self._follow(self._living, pair, views) if self._living else None
         if new_graph is not None and len(new_graph):
-            fit = self._consider(new_graph, fit, views)
+            fit = self._consider(new_graph, fit, views, now)
         self._newest = now
         if self._living is None or fit is None:
             return None
-        graph = self._describe(self._living, fit, pair, views, cameras, step)
+        graph = self._describe(self._living, fit, pair, views, notes, step)
         graph = graph.with_(processing_time=time.perf_counter() - began)
-        self._living.graph = graph
-        self._living.history.append(graph)
+        self._living.took_place(graph)
         return graph
+
+    def predict(self, stamp_ns: int) -> VesselGraph:
+        """Graph expected at a time up to `FARTHEST_AHEAD` s after the last pair.
+
+        It has that time as stamps of both planes, status STALE (LOST if it is lost) with the reason, the phase if the
+        heart rate is known, and the error that predictions had so far added to its sigma.
+
+        Raises
+        ------
+        InvalidInputError
+            When there is no graph, or the time is not within reach.
+        """
+        if self._living is None or self._newest is None:
+            raise InvalidInputError("no vessel graph yet: it needs a reconstruction and a frame pair")
+        ahead = (stamp_ns - self._newest) / NANOSECONDS
+        if not 0 <= ahead <= FARTHEST_AHEAD:
+            raise InvalidInputError(
+                f"a graph is predicted for up to {FARTHEST_AHEAD:g} s after the last pair, not for {ahead:.3f} s"
+            )
+        graph, motion = self._living.graph, self._living.motion
+        phase = motion.phase_at(stamp_ns / NANOSECONDS)
+        expected = motion.at(stamp_ns / NANOSECONDS, phase)
+        reason = f"predicted {ahead:.2f} s ahead of the last pair"
+        return graph.with_(
+            position=expected.position,
+            sigma=np.hypot(graph.sigma, expected.sigma),
+            phase=phase,
+            stamp_a_ns=stamp_ns,
+            stamp_b_ns=stamp_ns,
+            status=max(graph.status, GraphStatus.STALE),
+            status_reason="; ".join(filter(None, (reason, graph.status_reason))),
+        )
 
     def _is_late(self, now: int) -> bool:
         """Whether a pair is older than the last one; a clock that jumped back starts anew."""
@@ -105,53 +131,82 @@ class Tracker:
             return False
         return True
 
-    def _fit(self, living: _Living, views: Views, rounds: int = 1) -> Fit:
-        position = living.graph.position
-        usable = [v for v in views if isinstance(v, View)]
-        for _ in range(rounds if usable else 0):
-            position = living.refit(position, usable)
-        tangent = living.refit.direction(position)
-        a, b = (look(position, tangent, living.graph.edges, v, self._config.seen_distance) for v in views)
-        return Fit(position, a, b)
+    def _observe(self, pair: FramePair) -> tuple[Views, list[str]]:
+        """Centreline of each plane or why it shows none, and what else is wrong with the pair."""
+        frozen, notes = self._repeats.check(pair)
+        cameras = (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
+        a = frozen[0] or observe(pair.mask_a, cameras[0])
+        b = frozen[1] or observe(pair.mask_b, cameras[1])
+        return (a, b), notes
 
-    def _consider(self, new: VesselGraph, fit: Fit | None, views: Views) -> Fit | None:
-        """Take a new graph in place of the present one when that is due; the fit that is then valid."""
+    def _follow(self, living: Living, pair: FramePair, views: Views) -> Fit:
+        """Fit from where the nodes are expected; from where a shift of them all leads if that is off the vessels."""
+        start = living.expected(pair.stamp_a_ns, pair.phase_a).position
+        fit = living.fit(start, views)
+        a, b = views
+        on_vessels = living.on_vessels(fit)
+        if on_vessels >= OFF_VESSELS or not isinstance(a, View) or not isinstance(b, View):
+            return fit
+        offset = find_shift(start, (a, b))
+        shifted = living.fit(start + offset, views, rounds=2)
+        if living.on_vessels(shifted) < OFF_VESSELS or shifted.coverage < fit.coverage:
+            return fit
+        living.jumped(offset)
+        return shifted
+
+    def _consider(self, new: VesselGraph, fit: Fit | None, views: Views, now: int) -> Fit | None:
+        """Take a new graph, or what it has more than the present one, when that is due; the fit that is then valid."""
         if not (np.isfinite(new.position).all() and np.isfinite(new.radius).all()):
             raise InvalidInputError("the new graph has positions or radii that are not finite: it was ignored")
-        candidate = _Living(
-            new.with_(position=self._to_present(new)), Refit(new, self._config), Evidence(new, self._config.max_speed)
-        )
-        new_fit = self._fit(candidate, views, rounds=2)
-        if not (fit is None or self._forced or self._is_better(new_fit, fit)):
-            return fit
+        living = self._living
+        if living is None or fit is None:
+            return self._replace(new, views)
+        new = living.carried(new, fit.position)
+        if self._forced:
+            return self._replace(new, views)
+        if fit.coverage < self._config.good_coverage or now - self._grown >= self._config.growth_pause * NANOSECONDS:
+            fit = self._grow(living, new, fit, views, now)
+        candidate = Living(new, self._config)
+        other = candidate.fit(new.position, views, rounds=2)
+        return self._take(candidate, other) if self._is_better(other, fit) else fit
+
+    def _replace(self, new: VesselGraph, views: Views) -> Fit:
+        candidate = Living(new, self._config)
+        return self._take(candidate, candidate.fit(new.position, views, rounds=2))
+
+    def _take(self, living: Living, fit: Fit) -> Fit:
         self._graph_id += 1
-        self._living = candidate
+        self._living = living
         self._forced, self._not_ok = False, 0
-        return new_fit
+        return fit
 
     def _is_better(self, new: Fit, old: Fit) -> bool:
-        if new.coverage >= old.coverage + self._config.rebuild_gain:
-            return True
-        return self._not_ok >= self._config.rebuild_pairs and new.coverage >= old.coverage
+        if self.state == State.LOST or self._not_ok >= self._config.rebuild_pairs:
+            return new.coverage >= old.coverage + self._config.rebuild_gain
+        return False
 
-    def _to_present(self, new: VesselGraph) -> FloatArray:
-        """Nodes of a graph of the past, moved by what the present graph has moved since."""
-        if self._living is None or not self._living.history:
-            return new.position
-        history = self._living.history
-        then = min(history, key=lambda g: abs(g.stamp_a_ns - new.stamp_a_ns))
-        if abs(then.stamp_a_ns - new.stamp_a_ns) > SAME_TIME:
-            return new.position
-        return carry(new.position, then.position, history[-1].position)
+    def _grow(self, living: Living, new: VesselGraph, fit: Fit, views: Views, now: int) -> Fit:
+        """Cut what the images contradict and graft what the new graph has more; the fit of what is then there."""
+        a, b = views
+        if not isinstance(a, View) or not isinstance(b, View) or living.on_vessels(fit) < OFF_VESSELS:
+            return fit
+        pruned = cut(living.graph.with_(position=fit.position), living.evidence.absent >= self._config.prune_after)
+        if pruned:
+            self._graph_id += 1
+            fit = living.become(pruned, fit.position, views)
+        grown = graft(living.graph.with_(position=fit.position), new, (a, b))
+        if grown:
+            fit = living.become(grown, fit.position, views)
+        self._grown = now if pruned or grown else self._grown
+        return fit
 
     def _describe(
-        self, living: _Living, fit: Fit, pair: FramePair, views: Views, cameras: tuple[Camera, Camera], step: float
+        self, living: Living, fit: Fit, pair: FramePair, views: Views, notes: list[str], step: float
     ) -> VesselGraph:
-        moved = np.median(np.linalg.norm(fit.position - living.graph.position, axis=1)) if living.history else 0.0
-        living.evidence.add(fit, float(moved), step)
-        status, reason = judge(fit, views, living.evidence, self._config)
+        status, reason = living.judged(fit, views, notes, step)
         self._not_ok = 0 if status == GraphStatus.OK else self._not_ok + 1
         self._sequence += 1
+        cameras = (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
         return living.graph.with_(
             position=fit.position,
             radius=living.evidence.radius,

@@ -119,7 +119,7 @@ def test_both_planes_blind_is_stale_then_lost_then_back():
     tracker, before = tracked(config=TrackingConfig(lost_after=0.3))
     graph = tracker.update(pair(3 * FRAME, mask_a=EMPTY, mask_b=EMPTY))
     assert graph.status == GraphStatus.STALE
-    np.testing.assert_array_equal(graph.position, before.position)
+    assert np.linalg.norm(graph.position - before.position, axis=1).max() < 1.0  # goes on a little, then stands
     for k in range(4, 12):
         graph = tracker.update(pair(k * FRAME, mask_a=EMPTY, mask_b=EMPTY))
         assert_finite(graph)
@@ -167,7 +167,7 @@ def test_force_rebuild_takes_the_next_graph_once():
     assert tracker.update(pair(5 * FRAME), truth(5 * FRAME)).graph_id == after.graph_id
 
 
-def test_a_graph_that_explains_more_is_taken():
+def test_branches_of_a_graph_that_explains_more_are_added():
     trunk = TREE.branch == 0
     part = VesselGraph(
         truth(0.0).position[trunk], TREE.radius[trunk], TREE.edges[: trunk.sum() - 1], TREE.branch[trunk]
@@ -176,9 +176,11 @@ def test_a_graph_that_explains_more_is_taken():
     first = tracker.update(pair(0.0), part)
     assert first.status != GraphStatus.OK
     second = tracker.update(pair(FRAME), truth(FRAME))
-    assert second.graph_id > first.graph_id
-    assert len(second) == len(TREE)
+    assert second.graph_id == first.graph_id
+    assert len(second) == pytest.approx(len(TREE), abs=3)
     assert second.status == GraphStatus.OK
+    trunk_error = np.linalg.norm(second.position[: len(first)] - truth(FRAME).position[: len(first)], axis=1)
+    assert np.median(trunk_error) < 1.0
 
 
 def test_a_late_graph_is_brought_up_to_the_present():

@@ -1,0 +1,68 @@
+"""What the images have shown of every node over time: confidence, radius, uncertainty, contradiction."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autocar_ros.geometry.camera import Camera
+from autocar_ros.tracking.quality import Fit, fused_radius
+from autocar_ros.types import FloatArray, IntArray, VesselGraph
+from autocar_ros.vessels.measure import ray_sigma
+
+ONE_VIEW = 0.5  # confidence of a node that one plane shows, of one that both show
+FOLLOW = 0.5  # s in which confidence and radius follow the images
+DRIFT = 10.0  # mm/s by which the 1-sigma of a node grows while not both planes show it
+LARGEST_SIGMA = 20.0  # mm
+CONFIRMED = 0.25  # confidence from which a node was seen lately
+
+
+class Evidence:
+    """Confidence, radius and uncertainty of the nodes of one graph, from what the views have shown.
+
+    Attributes
+    ----------
+    confidence : (N,) follows what the graph was born with when both planes show a node, half of it with one, 0 unseen
+    radius : (N,) mm
+    absent : (N,) s for which a node was in both images, beside a node that both showed or one that was as long
+        absent, and no plane showed it
+    """
+
+    def __init__(self, graph: VesselGraph) -> None:
+        self._birth = np.clip(np.nan_to_num(graph.confidence), 0.0, 1.0)
+        self._unseen = np.zeros(len(graph))  # s since both planes showed a node
+        self._parent = graph.parent
+        self.confidence = self._birth
+        self.radius = graph.radius
+        self.absent = np.zeros(len(graph))
+
+    @property
+    def lately(self) -> NDArray[np.bool_]:
+        """(N,) nodes that were seen lately."""
+        return np.asarray(self.confidence > CONFIRMED * self._birth)
+
+    def add(self, fit: Fit, step: float) -> None:
+        """Take what a fit shows that lies `step` s after the one before."""
+        follow = 1.0 - np.exp(-step / FOLLOW)
+        planes = fit.a.seen.astype(int) + fit.b.seen
+        target = self._birth * np.array([0.0, ONE_VIEW, 1.0])[planes]
+        self.confidence = self.confidence + follow * (target - self.confidence)
+        radius = fused_radius(fit)
+        self.radius = np.where(np.isfinite(radius), self.radius + follow * (radius - self.radius), self.radius)
+        self._unseen = np.where(planes == 2, 0.0, self._unseen + step)
+        beside = (self._parent >= 0) & ((planes == 2) | (self.absent > 0))[self._parent]
+        self.absent = np.where(planes > 0, 0.0, self.absent + step * (fit.a.inside & fit.b.inside & beside))
+
+    def sigma(self, fit: Fit, cameras: tuple[Camera, Camera]) -> FloatArray:
+        """1-sigma (N,) mm: rays of both views, distance to the centrelines, and time since both showed the node."""
+        both = fit.a.seen & fit.b.seen
+        apart = np.where(both, np.hypot(fit.a.distance, fit.b.distance) / 2, 0.0)
+        sigma = np.sqrt(ray_sigma(fit.position, cameras) ** 2 + apart**2 + (DRIFT * self._unseen) ** 2)
+        return np.asarray(np.minimum(sigma, LARGEST_SIGMA))
+
+    def taken(self, graph: VesselGraph, origin: IntArray, added: NDArray[np.bool_]) -> Evidence:
+        """Evidence for a graph whose nodes (M,) were `origin` (M,) here, but for the added ones."""
+        new = Evidence(graph)
+        for name in ("_birth", "_unseen", "confidence", "radius", "absent"):
+            setattr(new, name, np.where(added, getattr(new, name), getattr(self, name)[origin]))
+        return new

@@ -1,0 +1,114 @@
+"""A graph with all that is needed to move it, to judge it, and to let it grow."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from autocar_ros.config import TrackingConfig
+from autocar_ros.tracking.evidence import Evidence
+from autocar_ros.tracking.fitting import Refit
+from autocar_ros.tracking.growth import Grown
+from autocar_ros.tracking.motion import Expected, MotionPrior
+from autocar_ros.tracking.observation import View
+from autocar_ros.tracking.quality import Fit, look
+from autocar_ros.tracking.state import Memory, judge
+from autocar_ros.tracking.warp import carry
+from autocar_ros.types import NANOSECONDS, FloatArray, GraphStatus, VesselGraph
+
+HISTORY = 90  # shapes kept, to bring late reconstructions up to the present
+SAME_TIME = NANOSECONDS // 5  # a shape this near in time tells where nodes were
+
+Views = tuple[View | str, View | str]
+
+
+class Living:
+    """One set of nodes and edges through time.
+
+    Attributes
+    ----------
+    graph : VesselGraph
+        After the last pair.
+    """
+
+    def __init__(self, graph: VesselGraph, config: TrackingConfig) -> None:
+        self._config = config
+        self.graph = graph
+        self._born = graph  # the shape whose bends are kept
+        self._refit = Refit(graph, config)
+        self.evidence = Evidence(graph)
+        self.motion = MotionPrior(len(graph))
+        self.memory = Memory()
+        self._shapes: deque[tuple[int, FloatArray]] = deque(maxlen=HISTORY)
+
+    def expected(self, stamp_ns: int, phase: float) -> Expected:
+        """Where the nodes are expected at a time."""
+        if not self._shapes:
+            return Expected(self.graph.position, np.ones(len(self.graph)))
+        return self.motion.at(stamp_ns / NANOSECONDS, phase)
+
+    def fit(self, start: FloatArray, views: Views, rounds: int = 1) -> Fit:
+        """Nodes fitted to the views from where they are at `start` (N, 3) mm."""
+        position = start
+        usable = [v for v in views if isinstance(v, View)]
+        for _ in range(rounds if usable else 0):
+            position = self._refit(position, usable)
+        tangent = self._refit.direction(position)
+        a, b = (look(position, tangent, self.graph.edges, v, self._config.seen_distance) for v in views)
+        return Fit(position, a, b)
+
+    def on_vessels(self, fit: Fit) -> float:
+        """Share of the nodes seen lately that a view shows now, in the worse view; 1 when none can be told."""
+        lately = self.evidence.lately
+        shares = [
+            float(sight.seen[lately & sight.inside].mean())
+            for sight in (fit.a, fit.b)
+            if sight.shows and (lately & sight.inside).any()
+        ]
+        return min(shares, default=1.0)
+
+    def took_place(self, graph: VesselGraph) -> None:
+        """Keep the graph of a pair."""
+        self.graph = graph
+        self._shapes.append((graph.stamp_a_ns, graph.position))
+        if graph.status in (GraphStatus.OK, GraphStatus.DEGRADED):
+            self.motion.add(graph.stamp_a_ns / NANOSECONDS, graph.phase, graph.position)
+
+    def carried(self, new: VesselGraph, present: FloatArray) -> VesselGraph:
+        """Graph of the past, moved by what this one has moved since, to where it is at `present` (N, 3) mm."""
+        then = min(self._shapes, key=lambda s: abs(s[0] - new.stamp_a_ns), default=(0, present))
+        if abs(then[0] - new.stamp_a_ns) > SAME_TIME:
+            return new
+        return new.with_(position=carry(new.position, then[1], present[: len(then[1])]))
+
+    def jumped(self, offset: FloatArray) -> None:
+        """Follow a jump of all nodes by (3,) mm."""
+        self.motion.shifted(offset)
+        self.memory.jump, self.memory.since_jump = float(np.linalg.norm(offset)), 0.0
+
+    def judged(self, fit: Fit, views: Views, notes: list[str], step: float) -> tuple[GraphStatus, str]:
+        """Take the fit of a pair `step` s after the last as evidence; status of the graph, and why."""
+        moved = np.median(np.linalg.norm(fit.position - self.graph.position, axis=1)) if self._shapes else 0.0
+        on_vessels = self.on_vessels(fit)
+        self.memory.add(fit, step, float(moved), self._config.max_speed)
+        self.evidence.add(fit, step)
+        return judge(fit, views, notes, self.memory, on_vessels, self._config)
+
+    def become(self, grown: Grown, present: FloatArray, views: Views) -> Fit:
+        """Go on as a graph that has grown or was cut, and that is now where this one is at `present` (N, 3) mm."""
+        changed, origin, added = grown
+        count, new = len(self.graph), changed.position[added]
+        born, last = (
+            np.concatenate([shape[origin[~added]], carry(new, present, shape)])
+            for shape in (self._born.position, self.graph.position)
+        )
+        self._born = changed.with_(position=born)
+        self._refit = Refit(self._born, self._config)
+        self.evidence = self.evidence.taken(changed, origin, added)
+        self.motion = self.motion.taken(origin, last)
+        self.graph = changed.with_(position=last)
+        if len(changed) < count:
+            shapes = [(stamp, shape[origin]) for stamp, shape in self._shapes if len(shape) == count]
+            self._shapes = deque(shapes, maxlen=HISTORY)
+        return self.fit(changed.position, views)
