@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
 import numpy as np
 
@@ -19,15 +20,18 @@ from autocar_ros.types import NANOSECONDS, FramePair, GraphStatus, VesselGraph
 
 CLOCK_JUMP = NANOSECONDS  # pairs running backwards by more than this: another recording
 FARTHEST_AHEAD = 0.5  # s that a graph is predicted
+RECENT = 30  # pairs through which a late graph is brought to the present when no graph knows the way
+
+Seen = tuple[int, float, Views]  # stamp and phase of plane A, and what both planes show
 
 
 class Tracker:
     """Keeps one vessel graph on the images (`update`).
 
-    A new reconstruction is moved by what the present graph has moved since its exposure. Then
+    A new reconstruction is first brought from its exposure to the present. Then
 
-    - it is the graph when there is none, when `force_rebuild` asked for it, and when the present graph is lost and
-      cannot be found again by a shift: a new `graph_id`;
+    - it is the graph when there is none, when `force_rebuild` asked for it, and when the present graph is lost or has
+      not been OK for `rebuild_pairs`, and explains `rebuild_gain` less of the masks: a new `graph_id`;
     - ends of the present graph that the images have contradicted for `prune_after` are cut: a new `graph_id`;
     - branches that explain more of the masks are grafted, at most once in `growth_pause` while the graph explains
       enough: the `graph_id` stays, new nodes come last;
@@ -44,6 +48,7 @@ class Tracker:
         """Forget the graph; ids and sequence numbers go on."""
         self._living: Living | None = None
         self._repeats = Repeats()
+        self._recent: deque[Seen] = deque(maxlen=RECENT)
         self._newest: int | None = None
         self._grown = 0  # stamp of the last growth
         self._not_ok = 0
@@ -83,6 +88,7 @@ class Tracker:
         if new_graph is not None and len(new_graph):
             fit = self._consider(new_graph, fit, views, now)
         self._newest = now
+        self._recent.append((pair.stamp_a_ns, pair.phase_a, views))
         if self._living is None or fit is None:
             return None
         graph = self._describe(self._living, fit, pair, views, notes, step)
@@ -158,32 +164,31 @@ class Tracker:
         """Take a new graph, or what it has more than the present one, when that is due; the fit that is then valid."""
         if not (np.isfinite(new.position).all() and np.isfinite(new.radius).all()):
             raise InvalidInputError("the new graph has positions or radii that are not finite: it was ignored")
-        living = self._living
-        if living is None or fit is None:
-            return self._replace(new, views)
-        new = living.carried(new, fit.position)
-        if self._forced:
-            return self._replace(new, views)
-        if fit.coverage < self._config.good_coverage or now - self._grown >= self._config.growth_pause * NANOSECONDS:
-            fit = self._grow(living, new, fit, views, now)
-        candidate = Living(new, self._config)
-        other = candidate.fit(new.position, views, rounds=2)
-        return self._take(candidate, other) if self._is_better(other, fit) else fit
+        living, c = self._living, self._config
+        if living is None or fit is None or self._forced:
+            return self._take(*self._caught_up(new, views))
+        if fit.coverage < c.good_coverage or now - self._grown >= c.growth_pause * NANOSECONDS:
+            fit = self._grow(living, living.carried(new, fit.position), fit, views, now)
+        if self.state == State.LOST or self._not_ok >= c.rebuild_pairs:
+            other, other_fit = self._caught_up(new, views)
+            if other_fit.coverage >= fit.coverage + c.rebuild_gain:
+                return self._take(other, other_fit)
+        return fit
 
-    def _replace(self, new: VesselGraph, views: Views) -> Fit:
-        candidate = Living(new, self._config)
-        return self._take(candidate, candidate.fit(new.position, views, rounds=2))
+    def _caught_up(self, new: VesselGraph, views: Views) -> tuple[Living, Fit]:
+        """A new graph followed through the pairs since its exposure, and its fit to the present one."""
+        living = Living(new, self._config)
+        for stamp, phase, then in self._recent:
+            if stamp >= new.stamp_a_ns:
+                fit = living.fit(living.expected(stamp, phase).position, then)
+                living.took_place(new.with_(position=fit.position, stamp_a_ns=stamp, phase=phase))
+        return living, living.fit(living.graph.position, views, rounds=2)
 
     def _take(self, living: Living, fit: Fit) -> Fit:
         self._graph_id += 1
         self._living = living
         self._forced, self._not_ok = False, 0
         return fit
-
-    def _is_better(self, new: Fit, old: Fit) -> bool:
-        if self.state == State.LOST or self._not_ok >= self._config.rebuild_pairs:
-            return new.coverage >= old.coverage + self._config.rebuild_gain
-        return False
 
     def _grow(self, living: Living, new: VesselGraph, fit: Fit, views: Views, now: int) -> Fit:
         """Cut what the images contradict and graft what the new graph has more; the fit of what is then there."""
