@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import KDTree
 
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.types import FloatArray, IntArray, SeenBy, VesselGraph
-from autocar_ros.vessels import reprojection
+from autocar_ros.types import FloatArray, IntArray, Mask, SeenBy, VesselGraph
+from autocar_ros.vessels import reprojection, tree
 from autocar_ros.vessels.graph import Cloud, Skeleton
-from autocar_ros.vessels.radius import fill_unknown, fuse_radius, view_radius
+from autocar_ros.vessels.radius import branch_radius, fuse_radius, lumen_radius
 from autocar_ros.vessels.skeleton import Centreline
 
 PIXEL_SIGMA = 0.7  # px, 1-sigma of a centreline point across the vessel
 SUPPORT = 1.5  # mm; a node further from every lifted point was made by closing a gap
 UNSEEN = 0.5  # factor of the confidence for every mask that does not show a node
 GAP_CONFIDENCE = 0.1
-RADIUS_SMOOTHING = 2.0  # nodes
 
 
 def measure_graph(
@@ -37,7 +35,7 @@ def measure_graph(
     apart = np.where(supported, cloud.disagreement[nearest], distance)
     graph = VesselGraph(
         position=points,
-        radius=node_radius(points, skeleton.branch, lines, cameras),
+        radius=node_radius(points, skeleton.edges, skeleton.branch, cameras, _inside(outside)),
         edges=skeleton.edges,
         branch=skeleton.branch,
         branch_label=tuple(f"branch_{k}" for k in range(int(skeleton.branch.max(initial=-1)) + 1)),
@@ -49,18 +47,18 @@ def measure_graph(
 
 
 def node_radius(
-    points: FloatArray, branch: IntArray, lines: tuple[Centreline, Centreline], cameras: tuple[Camera, Camera]
+    points: FloatArray, edges: IntArray, branch: IntArray, cameras: tuple[Camera, Camera], masks: tuple[Mask, Mask]
 ) -> FloatArray:
-    """Radius (N,) mm of nodes (N, 3) from both masks, smoothed along every branch (N,)."""
-    of_views = [view_radius(points, line, camera) for line, camera in zip(lines, cameras, strict=True)]
-    radius = fuse_radius(*of_views)
-    default = float(np.nanmedian(radius)) if np.isfinite(radius).any() else 1.0
-    for k in np.unique(branch):
-        nodes = np.flatnonzero(branch == k)
-        filled = fill_unknown(radius[nodes], nodes.astype(float), default)
-        robust = ndimage.median_filter(filled, min(5, len(nodes)), mode="nearest")
-        radius[nodes] = ndimage.gaussian_filter1d(robust, RADIUS_SMOOTHING, mode="nearest")
-    return radius
+    """Radius (N,) mm of nodes (N, 3) with edges (E, 2) and branch (N,) from both masks (rows, columns) 0..255."""
+    tangent = tree.chain_tangents(points, edges)
+    of_a, of_b = (lumen_radius(points, tangent, c, m) for c, m in zip(cameras, masks, strict=True))
+    return branch_radius(fuse_radius(of_a, of_b), branch)
+
+
+def _inside(outside: tuple[FloatArray, FloatArray]) -> tuple[Mask, Mask]:
+    """Masks of distance maps."""
+    a, b = (np.where(distance > 0, np.uint8(0), np.uint8(255)) for distance in outside)
+    return a, b
 
 
 def ray_sigma(points: FloatArray, cameras: tuple[Camera, Camera]) -> FloatArray:

@@ -1,20 +1,31 @@
-"""Lumen radius of 3D points from the masks of both views."""
+"""Lumen radius of 3D points from the masks of both views, and along the branches of a graph.
+
+The silhouette of a round vessel is as wide as the vessel, whatever the angle between its axis and the ray: only a
+vessel that runs along the ray has none.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.types import FloatArray
+from autocar_ros.imaging.profiles import vessel_widths
+from autocar_ros.types import FloatArray, IntArray, Mask
+from autocar_ros.vessels import tree
 from autocar_ros.vessels.skeleton import Centreline
 
-SEARCH = 2.0  # mm; a centreline further away from the projection says nothing about this vessel
-SHARPNESS = 6.0  # of the soft minimum
+SEARCH = 2.0  # mm; a vessel further away from the projection says nothing about this one
+STEEPEST = 0.3  # sine of the angle between vessel and ray below which a view does not show the vessel's width
+ALIKE, UNLIKE = 1.1, 1.3  # ratio of the radii of both views up to which they agree, from which they do not
 SMALLEST = 0.2  # mm
+PEAK = 8  # nodes; where a vessel is thicker than on both sides for less, another one overlaps it
+BULGE = 1.1  # times as thick
+SMOOTHING = 0.5  # nodes: takes noise away, a stenosis of 6 mm loses 2 % of its depth
 
 
 def view_radius(position: FloatArray, line: Centreline, camera: Camera) -> FloatArray:
-    """Radius (N,) mm of points (N, 3) in one view, NaN where no centreline is near the projection."""
+    """Radius (N,) mm of points (N, 3) by the centreline nearest in one view, NaN where none is near."""
     pixels, depth = camera.project(position)
     size = camera.mm_per_pixel(depth)
     distance, index = line.query(pixels)
@@ -22,18 +33,42 @@ def view_radius(position: FloatArray, line: Centreline, camera: Camera) -> Float
     return np.where(known, line.radius[index] * size, np.nan)
 
 
+def lumen_radius(position: FloatArray, tangent: FloatArray, camera: Camera, mask: Mask) -> FloatArray:
+    """Radius of vessels from their width in one view, sub-pixel.
+
+    Parameters
+    ----------
+    position : (N, 3) mm
+    tangent : (N, 3) unit, along the vessel
+    mask : (rows, columns) uint8 0..255
+
+    Returns
+    -------
+    (N,) mm, NaN where the view shows no clear border: no vessel within `SEARCH`, another one across it, seen end on
+    """
+    pixels, depth = camera.project(position)
+    usable = (depth > 0) & camera.contains(pixels)
+    direction = camera.project(position + 0.1 * tangent)[0] - pixels
+    direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
+    size = camera.mm_per_pixel(depth)
+    ray = (position - camera.source) / np.linalg.norm(position - camera.source, axis=1, keepdims=True)
+    usable &= np.linalg.norm(np.cross(ray, tangent), axis=1) >= STEEPEST
+    radius = np.full(len(position), np.nan)
+    found = vessel_widths(mask, pixels[usable], direction[usable], SEARCH / size[usable])
+    radius[usable] = found * size[usable] / 2
+    return radius
+
+
 def fuse_radius(of_a: FloatArray, of_b: FloatArray) -> FloatArray:
     """Radius (N,) mm of both views, NaN where neither knows.
 
-    Vessels that overlap in one view look thicker there, hardly ever thinner: so the mean where both agree, and
-    the smaller where they do not (a power mean with a negative exponent does both).
+    Vessels that overlap in one view look thicker there, hardly ever thinner: the mean where both agree, the smaller
+    where they do not, and between these in between.
     """
-    both = np.maximum(np.stack([of_a, of_b]), SMALLEST)
-    known = np.isfinite(both)
-    count = known.sum(0)
-    power = np.where(known, both, 1.0) ** -SHARPNESS * known
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((power.sum(0) / count) ** (-1.0 / SHARPNESS))
+    small, large = np.fmin(of_a, of_b), np.fmax(of_a, of_b)
+    ratio = large / np.maximum(small, SMALLEST)
+    weight = np.clip((UNLIKE - ratio) / (UNLIKE - ALIKE), 0.0, 1.0) / 2
+    return np.asarray(small + weight * (large - small))
 
 
 def fill_unknown(values: FloatArray, along: FloatArray, default: float) -> FloatArray:
@@ -42,3 +77,33 @@ def fill_unknown(values: FloatArray, along: FloatArray, default: float) -> Float
     if not known.any():
         return np.full(len(values), default)
     return np.asarray(np.interp(along, along[known], values[known]))
+
+
+def branch_radius(radius: FloatArray, branch: IntArray) -> FloatArray:
+    """Radius (N,) mm without bulges, gaps and noise along every branch (N,), whose nodes follow each other.
+
+    A bulge shorter than `PEAK` nodes is another vessel across this one: neighbours take its place. A narrowing of any
+    length stays.
+    """
+    result = radius.copy()
+    default = float(np.nanmedian(radius)) if np.isfinite(radius).any() else 1.0
+    for k in np.unique(branch):
+        nodes = np.flatnonzero(branch == k)
+        along = nodes.astype(float)
+        filled = fill_unknown(radius[nodes], along, default)
+        clear = np.where(filled <= BULGE * opening(filled, PEAK), filled, np.nan)
+        result[nodes] = tree.smooth_path(fill_unknown(clear, along, default)[:, None], SMOOTHING)[:, 0]
+    return result
+
+
+@njit(cache=True)
+def opening(values, size):  # type: ignore[no-untyped-def]
+    """Morphological opening of (N,) values: peaks narrower than `size` are cut, also at the ends, valleys stay."""
+    count = len(values)
+    size = min(size, count)
+    result = np.full(count, -np.inf)
+    for first in range(count - size + 1):
+        least = values[first : first + size].min()
+        for k in range(first, first + size):
+            result[k] = max(result[k], least)
+    return result

@@ -7,7 +7,7 @@ from sbp.tubes import c_arm, curve, fork, fork_pair, pair_of
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.types import SeenBy, VesselGraph
 from autocar_ros.vessels.measure import node_radius, ray_sigma
-from autocar_ros.vessels.radius import fill_unknown, fuse_radius, view_radius
+from autocar_ros.vessels.radius import view_radius
 from autocar_ros.vessels.reprojection import coverage, residual, sample_edges, seen_by
 from autocar_ros.vessels.skeleton import distance_outside, extract_centreline
 
@@ -26,12 +26,13 @@ def scene():
 
 
 def test_radius_of_the_fork(scene):
-    cameras, lines, _ = scene
+    pair = fork_pair()
     points, radius = fork()
-    found = node_radius(points, np.zeros(len(points), np.int64), lines, cameras)
+    graph = chain(points)
+    found = node_radius(points, graph.edges, graph.branch, scene[0], (pair.mask_a, pair.mask_b))
     error = np.abs(found / radius - 1)
-    assert np.median(error) < 0.1
-    assert np.quantile(error, 0.9) < 0.3  # steps of radius at the bifurcation are smoothed
+    assert np.median(error) < 0.05
+    assert np.quantile(error, 0.9) < 0.3  # the chain jumps from branch to branch
 
 
 @pytest.mark.parametrize("true", [0.8, 1.5, 2.5])
@@ -40,20 +41,6 @@ def test_radius_scales(true):
     pair = pair_of(tube, np.full(len(tube), true), c_arm(0, 0), c_arm(40, 20))
     line, camera = extract_centreline(pair.mask_a), camera_from_pose(pair.pose_a)
     assert np.nanmedian(view_radius(tube, line, camera)) == pytest.approx(true, rel=0.12)
-
-
-def test_fused_radius_is_the_mean_of_alike_and_the_smaller_of_unlike():
-    a, b = np.array([2.0, 1.0, np.nan, 1.5, np.nan]), np.array([2.0, 4.0, 3.0, np.nan, np.nan])
-    fused = fuse_radius(a, b)
-    assert fused[:4] == pytest.approx([2.0, 1.12, 3.0, 1.5], abs=0.02)
-    assert np.isnan(fused[4])
-    np.testing.assert_allclose(fuse_radius(b, a), fused)
-
-
-def test_unknown_values_are_interpolated():
-    filled = fill_unknown(np.array([np.nan, 1.0, np.nan, 3.0]), np.arange(4.0), 9.0)
-    assert filled.tolist() == [1.0, 1.0, 2.0, 3.0]
-    assert fill_unknown(np.full(2, np.nan), np.arange(2.0), 9.0).tolist() == [9.0, 9.0]
 
 
 def test_sigma_grows_as_the_views_come_closer():
