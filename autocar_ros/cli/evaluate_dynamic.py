@@ -51,8 +51,8 @@ HOW_SCORED = (
 )
 HOW_REACTED = (
     "Sequences filled with contrast all the time, plane B covered or frozen for 0.6 s, or the patient moved by 15 mm "
-    "at once. Frames until the status is other than OK (0: at the first); beats until it is OK again, and until the graph "
-    "finds as much as before, counted from the end of the trouble; false alarms: share of exposures before it."
+    "at once. Frames until the status is other than OK (0: at the first); beats until it is OK again, and until the "
+    "graph finds as much as before, counted from the end of the trouble; false alarms: share of exposures before it."
 )
 
 

@@ -40,7 +40,7 @@ def draw_sequence(frames: Sequence[Mapping[str, float]], start: float = 0.0) -> 
         axes.set(ylabel=label)
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="upper left", ncols=len(names))
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     key = ", ".join(f"{color.removeprefix('tab:')} {status.name}" for status, color in COLORS.items())
     axes.set_xlabel(f"exposure [s]; bar at the top: {key}")
     return figure
