@@ -9,7 +9,7 @@ from numba import njit
 
 from autocar_ros.types import FloatArray, Mask
 
-STEP = 0.5  # px between the samples of a profile
+STEP = 1.0  # px between the samples of a profile
 ALONG = (-1.5, 1.5, 0.0)  # px from the point along the vessel, where a profile is taken each
 HALF = 127.5  # of 255: inside a vessel
 FAINT = 12.75  # of 255: the last of a soft border
