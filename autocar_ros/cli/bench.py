@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
 from rich.table import Table
 
-from autocar_ros.cli.bench_sbp import SETS, bench_sbp, tables
+from autocar_ros.cli import bench_sbp, bench_tracking
 from autocar_ros.cli.cases import pair_at
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.config import ReconstructionConfig, SimulationConfig
@@ -76,11 +76,16 @@ def bench(
     """Measure what every stage costs, on one core: median and 95 % time of a call, and calls per second.
 
     The input is a simulated left tree, filled with contrast, 512 x 512 px in both planes. sbp, which is not part of
-    all, tells the parts of a reconstruction apart, and how a sparse convolution grows with its voxels. On shared
-    machines times move by 10-25 %.
+    all, tells the parts of a reconstruction apart, and how a sparse convolution grows with its voxels. tracking by
+    itself tells how a step grows with the nodes, and runs the paper's scheme beside it. On shared machines times move
+    by 10-25 %.
     """
     if stage is Stage.SBP:
-        _bench_sbp(seed, out)
+        _bench_parts(len(bench_sbp.SETS) + 2, bench_sbp.bench_sbp, bench_sbp.tables, seed, out)
+        return
+    if stage is Stage.TRACKING:
+        steps = len(bench_tracking.SIZES) + len(bench_tracking.SCHEMES) + 1
+        _bench_parts(steps, bench_tracking.bench_tracking, bench_tracking.tables, seed, out)
         return
     wanted: list[Stage] = [s for s in Stage if s not in (Stage.ALL, Stage.SBP)] if stage is Stage.ALL else [stage]
     with one_core():
@@ -90,10 +95,17 @@ def bench(
         write_json(out, {"stages": [asdict(t) for t in times], "cores_used": 1, **provenance(seed)})
 
 
-def _bench_sbp(seed: int, out: Path | None) -> None:
+def _bench_parts(
+    steps: int,
+    run: Callable[[int, Callable[[str], None]], dict[str, Any]],
+    tables: Callable[[dict[str, Any]], list[Table]],
+    seed: int,
+    out: Path | None,
+) -> None:
+    """Run a bench of one stage that tells its parts apart, on one core."""
     with one_core(), progress() as bar:
-        task = bar.add_task("Preparing", total=len(SETS) + 2)
-        found = bench_sbp(seed, lambda text: bar.update(task, advance=1, description=text))
+        task = bar.add_task("Preparing", total=steps)
+        found = run(seed, lambda text: bar.update(task, advance=1, description=text))
     for table in tables(found):
         terminal().print(table)
     if out:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,16 +24,11 @@ from autocar_ros.types import FloatArray, IntArray, VesselGraph
 from autocar_ros.vessels.tree import chains
 
 
-class MaskLine(Protocol):
-    """Centreline of a mask, as `tracking.observation.View`."""
+class MaskLine(NamedTuple):
+    """Centreline of a mask."""
 
-    @property
-    def camera(self) -> Camera:
-        """The view's camera."""
-
-    @property
-    def points(self) -> FloatArray:
-        """(M, 2) px."""
+    camera: Camera
+    points: FloatArray  # (M, 2) px
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial import KDTree
 
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.evaluation.baselines.lbfgs import Deformation, LbfgsOptions, LbfgsRefit, match_curve
+from autocar_ros.evaluation.baselines.lbfgs import Deformation, LbfgsOptions, LbfgsRefit, MaskLine, match_curve
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.types import CArmPose
 
@@ -68,6 +67,6 @@ def test_a_shift_is_found_from_two_views(arc):
     views = []
     for camera in map(camera_from_pose, poses):
         dense = np.linspace(arc.position[:-1], arc.position[1:], 3).reshape(-1, 3) + way
-        views.append(SimpleNamespace(camera=camera, points=camera.project(dense)[0]))
+        views.append(MaskLine(camera, camera.project(dense)[0]))
     moved = LbfgsRefit(arc)(arc.position, views)
     assert distance(moved, arc.position + way) < 0.5
