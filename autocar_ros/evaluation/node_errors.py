@@ -38,7 +38,8 @@ class NodeErrors:
 
     `along` the vessel is slipping: it breaks identity, but leaves the centreline where it is. Across the vessel,
     `depth` is the part in the direction that both views see least (half way between their rays), `image` the rest.
-    `common` is the length of the mean of all errors, as pose errors and a patient who moved make them.
+    `common` is the length of the mean of all errors, as pose errors and a patient who moved make them; `born` is how
+    far beside the vessel these nodes appeared: what the reconstruction left to the tracking.
     """
 
     node_error_mm: float
@@ -46,6 +47,7 @@ class NodeErrors:
     depth_mm: float
     image_mm: float
     common_mm: float
+    born_mm: float
 
 
 class Anatomy:
@@ -87,7 +89,7 @@ class Anatomy:
             raise InvalidInputError("the graph is not the one that `update` was given last")
         known = (self._born.distance <= REACH) & ((graph.seen_by & SeenBy.BOTH) == SeenBy.BOTH)
         if not known.any():
-            return NodeErrors(*[np.nan] * 5)
+            return NodeErrors(*[np.nan] * 6)
         edge, fraction = self._born.edge[known], self._born.fraction[known]
         start, end = truth.position[truth.edges[edge]].transpose(1, 0, 2)
         point = start + fraction[:, None] * (end - start)
@@ -100,6 +102,7 @@ class Anatomy:
             depth_mm=_mean_length(depth),
             image_mm=_mean_length(image),
             common_mm=float(np.linalg.norm(error.mean(0))),
+            born_mm=float(self._born.distance[known].mean()),
         )
 
 

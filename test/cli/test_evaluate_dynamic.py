@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import islice
 
 import numpy as np
 import pytest
 
+from autocar_ros.cli.evaluate_dynamic import _mapped, score_sequence
 from autocar_ros.cli.sequences import (
     EVENT_LENGTH,
     EVENT_START,
@@ -104,3 +106,14 @@ def test_unknown_method(autocar, tmp_path):
     result = autocar("evaluate", "dynamic", "--methods", "magic", "--out", tmp_path)
     assert result.exit_code == 1
     assert "method must be one of network, lifting" in result.stderr
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_same_scores():
+    score = partial(score_sequence, method="lifting", seconds=2.5, disturbance=1.0, events=False)
+    one, two = (list(_mapped(score, (3, 4), jobs)) for jobs in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        assert a.conditions == b.conditions
+        assert {k: v for k, v in a.scores.items() if "step" not in k} == pytest.approx(
+            {k: v for k, v in b.scores.items() if "step" not in k}, nan_ok=True
+        )

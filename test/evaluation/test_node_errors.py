@@ -59,7 +59,7 @@ def test_nodes_that_grow_are_born_where_they_appear(build, line):
     grown = line.with_(position=line.position + np.where(np.arange(11) < 6, 0.0, 1.0)[:, None] * [0, 1.0, 0])
     anatomy.update(grown, line)
     errors = anatomy.errors(grown, line, (FRONT, SIDE))
-    assert errors.node_error_mm == pytest.approx(5 / 11)  # born 1 mm beside the vessel
+    assert errors.node_error_mm == errors.born_mm == pytest.approx(5 / 11)  # born 1 mm beside the vessel
 
 
 def test_the_least_seen_direction_is_half_way_between_the_rays():
