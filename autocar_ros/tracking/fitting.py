@@ -6,28 +6,27 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numba import njit
 
 from autocar_ros.config import TrackingConfig
-from autocar_ros.geometry.camera import Camera
 from autocar_ros.tracking.observation import View
 from autocar_ros.tracking.smoothness import Smoothness
+from autocar_ros.tracking.solver import System, empty_system, inverse_blocks, solve
 from autocar_ros.types import FloatArray, IntArray, VesselGraph
 
 FIRST_STIFFNESS = 40.0  # mm: the first step moves whole branches
-ANCHOR = 1e-3  # keeps nodes that nothing pulls where they are
+ANCHOR = 1e-3  # of a line's weight; keeps nodes that nothing pulls where they are
+NOISE = 0.5  # mm, 1-sigma of the distance of a node to the line it belongs to
+ALONG = 0.1  # weight of a target along the vessel, where reconstructions hardly tell points apart
 
-Normal = tuple[FloatArray, FloatArray]
+Targets = tuple[FloatArray, FloatArray]
 
 
-class Projected(NamedTuple):
-    """Nodes in one view."""
+class Solution(NamedTuple):
+    """Fitted nodes."""
 
-    pixels: FloatArray  # (N, 2)
-    derivative: FloatArray  # (N, 2, 3) px/mm, of the pixels by the position
-    direction: FloatArray  # (N, 2) unit, of the vessels in the image
-    size: FloatArray  # (N,) mm of a pixel at the node
-    inside: NDArray[np.bool_]  # (N,) within the image
+    position: FloatArray  # (N, 3) mm
+    sigma: FloatArray  # (N,) mm, 1-sigma per axis; infinite when there was nothing to fit
 
 
 class Refit:
@@ -40,57 +39,107 @@ class Refit:
 
     def __init__(self, graph: VesselGraph, config: TrackingConfig) -> None:
         self._config = config
-        self._reference = graph.position
         self._smoothness = Smoothness(graph)
         self._before, self._after = _neighbours(graph)
 
-    def __call__(self, start: FloatArray, views: Sequence[View]) -> FloatArray:
-        """Nodes (N, 3) mm fitted from where they are at `start` (N, 3) mm; one view leaves depth to smoothness."""
+    def __call__(
+        self,
+        start: FloatArray,
+        views: Sequence[View],
+        expected: Targets | None = None,
+        points: Targets | None = None,
+    ) -> Solution:
+        """Fit the nodes; one view leaves depth to smoothness and to what is expected.
+
+        Parameters
+        ----------
+        start : (N, 3) mm, where the nodes are
+        views : of the same time
+        expected : position (N, 3) mm and weight (N,) 1/mm^2 of a motion prior
+        points : target (N, 3) mm, NaN where a node has none, and weight (N,) 1/mm^2, of a reconstruction
+        """
+        if not views and expected is None and points is None:
+            return Solution(start, np.full(len(start), np.inf))
         c = self._config
-        position = start
-        steps = c.iterations
-        stiffness = np.geomspace(max(FIRST_STIFFNESS, c.stiffness), c.stiffness, steps) if steps > 1 else [c.stiffness]
-        scales = np.geomspace(max(c.reach, c.precision), c.precision, steps) if steps > 1 else [c.precision]
-        for length, scale in zip(stiffness, scales, strict=True):
-            position = position + self._step(position, start, views, float(length), float(scale))
-        return position
+        tree, position = self._smoothness.tree, start
+        for length, scale in zip(_falling(FIRST_STIFFNESS, c.stiffness, c.iterations),
+                                 _falling(c.reach, c.precision, c.iterations), strict=True):  # fmt: skip
+            tangent = self.direction(position)
+            system = empty_system(len(start))
+            surprise = _pull_to_lines(system, views, position, tangent, scale)
+            _pull_to_points(system, points, position, tangent, scale)
+            _hold(system, np.full(len(start), ANCHOR), start - position)
+            if expected is not None:
+                _hold(system, expected[1] * NOISE**2, expected[0] - position)
+            self._smoothness.add(system, position, start, length**2, c.shape_memory**4)
+            position = position + solve(tree, system)
+        covariance = inverse_blocks(tree, system)
+        variance = NOISE**2 * surprise * np.trace(covariance, axis1=1, axis2=2) / 3
+        return Solution(position, np.sqrt(variance))
 
     def direction(self, position: FloatArray) -> FloatArray:
         """Unit tangents (N, 3) of the vessels."""
-        along = position[self._after] - position[self._before]
-        return np.asarray(along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9))
-
-    def _step(
-        self, position: FloatArray, start: FloatArray, views: Sequence[View], length: float, scale: float
-    ) -> FloatArray:
-        """One Gauss-Newton step (N, 3) mm."""
-        tangent = self.direction(position)
-        normals = [_normal_equations(position, tangent, view, scale) for view in views]
-        blocks = np.sum([block for block, _ in normals], axis=0) + ANCHOR * np.eye(3)
-        right = np.sum([right for _, right in normals], axis=0) - ANCHOR * (position - start)
-        s, stretch, bend = self._smoothness, length**2, self._config.shape_memory**4
-        right = right - stretch * (s.stretch @ (position - start)) - bend * (s.bend @ (position - self._reference))
-        return s.solve(s.band(stretch, bend), blocks, right)
+        return np.asarray(_tangents(np.ascontiguousarray(position), self._before, self._after))
 
 
-def project_nodes(camera: Camera, position: FloatArray, tangent: FloatArray) -> Projected:
-    """Project nodes (N, 3) mm with unit tangents (N, 3)."""
-    pixels, depth = camera.project(position)
-    p = camera.projection
-    derivative = (p[None, :2, :3] - pixels[:, :, None] * p[2, :3]) / depth[:, None, None]
-    along = np.einsum("nij,nj->ni", derivative, tangent)
-    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    return Projected(pixels, derivative, along, camera.mm_per_pixel(depth), camera.contains(pixels))
+def _falling(first: float, last: float, steps: int) -> FloatArray:
+    """Geometric series down to `last`."""
+    return np.geomspace(max(first, last), last, steps) if steps > 1 else np.array([last])
 
 
-def _normal_equations(position: FloatArray, tangent: FloatArray, view: View, scale: float) -> Normal:
-    """Blocks (N, 3, 3) and right sides (N, 3) of the weighted point-to-line distances in mm."""
-    nodes = project_nodes(view.camera, position, tangent)
-    match = view.match(nodes.pixels, nodes.direction)
-    weight = match.alignment**2 / (1 + (match.distance * nodes.size / scale) ** 2) ** 2 * nodes.inside
-    gradient = np.einsum("ni,nij->nj", match.normal, nodes.derivative) * nodes.size[:, None]
-    blocks = (weight[:, None] * gradient)[:, :, None] * gradient[:, None, :]
-    return blocks, -(weight * match.offset * nodes.size)[:, None] * gradient
+def _pull_to_lines(
+    system: System, views: Sequence[View], position: FloatArray, tangent: FloatArray, scale: float
+) -> float:
+    """Add the distances to the lines of all views; how much larger their variance is than expected, at least 1."""
+    sums = np.zeros(2)
+    for view in views:
+        match = view.match(position, tangent)
+        weight = match.alignment**2 / (1 + (match.distance / scale) ** 2) ** 2 * match.inside
+        _add_lines(system, weight, match.gradient, match.offset)
+        sums += weight @ np.stack([match.offset**2, np.full(len(weight), NOISE**2)], 1)
+    return float(max(sums[0] / max(sums[1], 1e-12), 1.0))
+
+
+def _pull_to_points(
+    system: System, points: Targets | None, position: FloatArray, tangent: FloatArray, scale: float
+) -> None:
+    """Add the distances to targets in space, those along the vessels hardly."""
+    if points is None:
+        return
+    missing = points[0] - position
+    known = np.asarray(np.isfinite(missing).all(1))
+    missing = np.where(known[:, None], missing, 0.0)
+    weight = known * np.nan_to_num(points[1]) * NOISE**2 / (1 + (missing**2).sum(1) / scale**2) ** 2
+    part = weight[:, None, None] * (np.eye(3) - (1 - ALONG) * tangent[:, :, None] * tangent[:, None, :])
+    system.own[:] += part
+    system.right[:] += np.einsum("nij,nj->ni", part, missing)
+
+
+def _hold(system: System, weight: FloatArray, missing: FloatArray) -> None:
+    """Add a pull (N,) towards points that lie `missing` (N, 3) mm away."""
+    for axis in range(3):
+        system.own[:, axis, axis] += weight
+    system.right[:] += weight[:, None] * missing
+
+
+@njit(cache=True)
+def _add_lines(system, weight, gradient, offset):  # type: ignore[no-untyped-def]
+    for i in range(len(weight)):
+        for r in range(3):
+            weighted = weight[i] * gradient[i, r]
+            system.right[i, r] -= weighted * offset[i]
+            for c in range(3):
+                system.own[i, r, c] += weighted * gradient[i, c]
+
+
+@njit(cache=True)
+def _tangents(position, before, after):  # type: ignore[no-untyped-def]
+    along = np.empty_like(position)
+    for i in range(len(position)):
+        along[i] = position[after[i]] - position[before[i]]
+        length = np.sqrt(along[i, 0] ** 2 + along[i, 1] ** 2 + along[i, 2] ** 2)
+        along[i] /= max(length, 1e-9)
+    return along
 
 
 def _neighbours(graph: VesselGraph) -> tuple[IntArray, IntArray]:

@@ -1,4 +1,4 @@
-"""What a mask tells the tracker: centreline points with their normals, found in a few milliseconds.
+"""What a mask tells the tracker: centreline points with their direction, and which of them a node matches.
 
 `vessels.skeleton` makes cleaner centrelines (no spurs, sub-pixel chains) but takes several times as long; here a local
 line fit through the thinned pixels gives sub-pixel normals, and the robust refit bears spurs.
@@ -6,34 +6,41 @@ line fit through the thinned pixels gives sub-pixel normals, and the robust refi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.spatial import KDTree
-from skimage.morphology import skeletonize
+from numba import njit
+from numpy.typing import NDArray
 
 from autocar_ros.geometry.camera import Camera
+from autocar_ros.tracking.cells import Cells, nearest_line, sort_into_cells
+from autocar_ros.tracking.thinning import thin
 from autocar_ros.types import FloatArray, IntArray, Mask
 
 VESSEL = 128  # of a mask
 FEWEST_POINTS = 20  # a shorter centreline is not a view of a vessel tree
 LARGEST_SHARE = 0.4  # of the image; more is a failed segmentation
 EVERY = 2  # thinned pixels that make one point of the centreline, about
-LINE_POINTS = 9  # through which a local line is fitted
-CANDIDATES = 4  # centreline points a node may match
+WINDOW = 4  # px, half the side of the square in which a local line is fitted
+HALF = 127.5  # of a mask, at the border of a vessel
+REACH = 2.0  # px beyond the radius where a border is looked for
+FARTHEST = 1.5  # px that the middle between the borders may lie away
 SLANT = 12.0  # px that a match at right angles counts as further away
 
 
-@dataclass(frozen=True)
-class Match:
-    """Centreline lines that nodes (N,) match."""
+class Match(NamedTuple):
+    """Centreline points that nodes (N,) match."""
 
-    offset: FloatArray  # (N,) px from the node to the line, signed along the normal
-    normal: FloatArray  # (N, 2) unit
-    index: IntArray  # (N,) point of the centreline
-    distance: FloatArray  # (N,) px to the line, beyond its end to that end
-    alignment: FloatArray  # (N,) |cosine| between the directions of node and line
+    offset: FloatArray  # (N,) mm from the line of the point to the node, signed along its normal
+    gradient: FloatArray  # (N, 3) of the offset by the node's position
+    distance: FloatArray  # (N,) mm to the line, beyond its end to that end
+    alignment: FloatArray  # (N,) |cosine| between the directions of node and line in the image
+    point: IntArray  # (N,) index of the point
+    size: FloatArray  # (N,) mm of a pixel at the node
+    inside: NDArray[np.bool_]  # (N,) within the image
 
 
 @dataclass(frozen=True)
@@ -41,24 +48,21 @@ class View:
     """Centreline of one mask with its camera."""
 
     camera: Camera
-    points: FloatArray  # (M, 2) px, on the local line
+    cells: Cells
     direction: FloatArray  # (M, 2) unit, along the vessel
     radius: FloatArray  # (M,) px
-    tree: KDTree
 
-    def match(self, pixels: FloatArray, direction: FloatArray) -> Match:
-        """Match projected nodes (N, 2) with unit directions (N, 2): nearest line that runs the same way."""
-        distance, candidate = (np.asarray(found) for found in self.tree.query(pixels, k=CANDIDATES))
-        cosine = np.abs(np.einsum("nkc,nc->nk", self.direction[candidate], direction))
-        best = np.argmin(distance + SLANT * (1 - cosine), axis=1)
-        rows = np.arange(len(pixels))
-        index = candidate[rows, best]
-        along = self.direction[index]
-        normal = np.stack([-along[:, 1], along[:, 0]], axis=1)
-        gap = pixels - self.points[index]
-        offset = (gap * normal).sum(1)
-        beyond = np.maximum(np.abs((gap * along).sum(1)) - EVERY, 0.0)
-        return Match(offset, normal, index, np.hypot(offset, beyond), cosine[rows, best])
+    @property
+    def points(self) -> FloatArray:
+        """(M, 2) px, each on its local line."""
+        return self.cells.points
+
+    def match(self, position: FloatArray, tangent: FloatArray) -> Match:
+        """Match nodes (N, 3) mm with unit tangents (N, 3): the nearest line that runs the same way."""
+        c = self.camera
+        focal = 1.0 / float(c.mm_per_pixel(1.0))
+        limits = np.array([c.columns - 1.0, c.rows - 1.0])
+        return Match(*_match(position, tangent, c.projection, focal, limits, self.cells, self.direction))
 
 
 def observe(mask: Mask, camera: Camera) -> View | str:
@@ -68,30 +72,106 @@ def observe(mask: Mask, camera: Camera) -> View | str:
     if share > LARGEST_SHARE:
         return f"{share:.0%} of the mask is vessel: the segmentation failed"
     left, top, width, height = cv2.boundingRect(vessel)
-    crop = np.pad(vessel[top : top + height, left : left + width], 1)
-    pixels = np.argwhere(skeletonize(crop > 0))
+    crop = np.pad(vessel[top : top + height, left : left + width], 1).astype(np.uint8)
+    pixels = thin(crop)
     if len(pixels) < FEWEST_POINTS:
         return "the mask shows no vessels (no contrast, or the plane is covered)"
-    radius = cv2.distanceTransform(crop, cv2.DIST_L2, 5)[tuple(pixels.T)] - 0.5
-    points = pixels[:, ::-1] + np.array([left - 1.0, top - 1.0])
     # In the order of rows every second pixel could be all of one vessel and none of its neighbour; this pattern is met
     # evenly by lines of every direction.
-    kept = (pixels @ [1, 2]) % 5 < 5 / EVERY
-    points, direction = _local_lines(points, points[kept])
-    return View(camera, points, direction, np.maximum(radius[kept].astype(float), 0.5), _tree(points))
+    kept = pixels[(pixels @ [1, 2]) % 5 < 5 / EVERY]
+    radius = cv2.distanceTransform(crop, cv2.DIST_L2, 5)[tuple(kept.T)] - 0.5
+    points, direction = _local_lines(pixels, kept, np.zeros(crop.shape, np.bool_))
+    _centre(points, direction, radius, crop)
+    cells, order = sort_into_cells(points + np.array([left - 1.0, top - 1.0]))
+    return View(camera, cells, direction[order], np.maximum(radius[order].astype(float), 0.5))
 
 
-def _local_lines(points: FloatArray, kept: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Move some of the thinned pixels onto the lines through their neighbours; also the lines' directions."""
-    _, near = _tree(points).query(kept, k=LINE_POINTS)
-    centre = points[near].mean(1)
-    x, y = (points[near] - centre[:, None]).transpose(2, 0, 1)
-    angle = 0.5 * np.arctan2(2 * np.einsum("mk,mk->m", x, y), np.einsum("mk,mk->m", x, x) - np.einsum("mk,mk->m", y, y))
-    direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    along = np.einsum("mc,mc->m", kept - centre, direction)
-    return centre + along[:, None] * direction, direction
+@njit(cache=True)
+def _local_lines(pixels, kept, image):  # type: ignore[no-untyped-def]
+    """Move kept pixels (M, 2) (row, column) onto the line through all pixels around: (x, y), and its direction."""
+    points, direction = np.empty((len(kept), 2)), np.empty((len(kept), 2))
+    for row, column in pixels:
+        image[row, column] = True
+    for k in range(len(kept)):
+        row, column = kept[k]
+        n = x = y = xx = xy = yy = 0.0
+        for r in range(max(row - WINDOW, 0), min(row + WINDOW + 1, image.shape[0])):
+            for c in range(max(column - WINDOW, 0), min(column + WINDOW + 1, image.shape[1])):
+                if image[r, c]:
+                    u, v = float(c - column), float(r - row)
+                    n, x, y, xx, xy, yy = n + 1, x + u, y + v, xx + u * u, xy + u * v, yy + v * v
+        x, y = x / n, y / n
+        angle = 0.5 * math.atan2(2 * (xy / n - x * y), xx / n - x * x - yy / n + y * y)
+        dx, dy = math.cos(angle), math.sin(angle)
+        along = -x * dx - y * dy
+        points[k, 0], points[k, 1] = column + x + along * dx, row + y + along * dy
+        direction[k, 0], direction[k, 1] = dx, dy
+    return points, direction
 
 
-def _tree(points: FloatArray) -> KDTree:
-    """Search tree that is quick to build: it serves a single pair."""
-    return KDTree(points, compact_nodes=False, balanced_tree=False)
+@njit(cache=True)
+def _centre(points, direction, radius, vessel):  # type: ignore[no-untyped-def]
+    """Move points (M, 2) across their lines to the middle between both borders of the vessel."""
+    for k in range(len(points)):
+        x, y = points[k]
+        dx, dy = direction[k]
+        left = _to_border(vessel, x, y, -dy, dx, radius[k] + REACH)
+        right = _to_border(vessel, x, y, dy, -dx, radius[k] + REACH)
+        shift = (left - right) / 2
+        if left >= 0 and right >= 0 and abs(shift) <= FARTHEST:
+            points[k, 0] -= shift * dy
+            points[k, 1] += shift * dx
+
+
+@njit(cache=True)
+def _to_border(vessel, x, y, dx, dy, reach):  # type: ignore[no-untyped-def]
+    """Way in px from (x, y) along (dx, dy) to where a mask interpolated between its pixels falls to half; -1 if far."""
+    before, at = 255.0, 0.0
+    while at <= reach:
+        u, v = x + at * dx, y + at * dy
+        c, r = math.floor(u), math.floor(v)
+        if r < 0 or c < 0 or r + 1 >= vessel.shape[0] or c + 1 >= vessel.shape[1]:
+            return -1.0
+        u, v = u - c, v - r
+        upper = vessel[r, c] * (1 - u) + vessel[r, c + 1] * u
+        lower = vessel[r + 1, c] * (1 - u) + vessel[r + 1, c + 1] * u
+        value = upper * (1 - v) + lower * v
+        if value < HALF:
+            return at - 0.5 * (HALF - value) / (before - value) if before > value and at > 0 else at
+        before = value
+        at += 0.5
+    return -1.0
+
+
+@njit(cache=True)
+def _match(position, tangent, projection, focal, limits, cells, direction):  # type: ignore[no-untyped-def]
+    """The fields of a `Match`; `limits` are the largest column and row."""
+    n = len(position)
+    offset, distance, alignment, size = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    gradient, index, inside = np.empty((n, 3)), np.empty(n, np.int64), np.empty(n, np.bool_)
+    by = np.empty((2, 3))  # of the pixel by the position
+    for i in range(n):
+        x, y, depth = projection[:, 3]
+        for axis in range(3):
+            x += projection[0, axis] * position[i, axis]
+            y += projection[1, axis] * position[i, axis]
+            depth += projection[2, axis] * position[i, axis]
+        x, y, dx, dy = x / depth, y / depth, 0.0, 0.0
+        for axis in range(3):
+            by[0, axis] = (projection[0, axis] - x * projection[2, axis]) / depth
+            by[1, axis] = (projection[1, axis] - y * projection[2, axis]) / depth
+            dx += by[0, axis] * tangent[i, axis]
+            dy += by[1, axis] * tangent[i, axis]
+        length = max(math.sqrt(dx * dx + dy * dy), 1e-9)
+        dx, dy = dx / length, dy / length
+        k = nearest_line(x, y, dx, dy, cells, direction, SLANT)
+        ax, ay = direction[k]
+        gx, gy = x - cells.points[k, 0], y - cells.points[k, 1]
+        across, beyond = ax * gy - ay * gx, max(abs(ax * gx + ay * gy) - EVERY, 0.0)
+        size[i] = depth / focal
+        offset[i], distance[i] = across * size[i], math.sqrt(across**2 + beyond**2) * size[i]
+        alignment[i], index[i] = abs(ax * dx + ay * dy), k
+        inside[i] = depth > 0 and 0 <= x <= limits[0] and 0 <= y <= limits[1]
+        for axis in range(3):
+            gradient[i, axis] = (ax * by[1, axis] - ay * by[0, axis]) * size[i]
+    return offset, gradient, distance, alignment, index, size, inside

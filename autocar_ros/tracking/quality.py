@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
-from autocar_ros.tracking.fitting import project_nodes
+from autocar_ros.tracking.cells import near_any
 from autocar_ros.tracking.observation import View
 from autocar_ros.types import FloatArray, IntArray, SeenBy
 from autocar_ros.vessels.radius import fuse_radius
@@ -34,6 +33,7 @@ class Fit(NamedTuple):
     """Fitted nodes and what both views say about them."""
 
     position: FloatArray  # (N, 3) mm
+    sigma: FloatArray  # (N,) mm, 1-sigma per axis
     a: Sight
     b: Sight
 
@@ -54,17 +54,15 @@ def look(position: FloatArray, tangent: FloatArray, edges: IntArray, view: View 
     if isinstance(view, str):
         none, unknown = np.zeros(len(position), np.bool_), np.full(len(position), np.nan)
         return Sight(False, none, none, unknown, unknown, np.nan, 0.0)
-    nodes = project_nodes(view.camera, position, tangent)
-    match = view.match(nodes.pixels, nodes.direction)
-    distance = match.distance * nodes.size
-    seen = nodes.inside & (distance <= near)
+    match = view.match(position, tangent)
+    seen = match.inside & (match.distance <= near)
     return Sight(
         shows=True,
         seen=seen,
-        inside=nodes.inside,
-        distance=distance,
-        radius=np.where(seen & (match.alignment >= ALIGNED), view.radius[match.index] * nodes.size, np.nan),
-        residual=float(np.median(match.distance[nodes.inside])) if nodes.inside.any() else np.nan,
+        inside=match.inside,
+        distance=match.distance,
+        radius=np.where(seen & (match.alignment >= ALIGNED), view.radius[match.point] * match.size, np.nan),
+        residual=float(np.median((match.distance / match.size)[match.inside])) if match.inside.any() else np.nan,
         coverage=_coverage(position, edges, view),
     )
 
@@ -85,5 +83,4 @@ def _coverage(position: FloatArray, edges: IntArray, view: View) -> float:
     pixels, _ = view.camera.project(sample_edges(position, edges, SAMPLE))
     depth = float(view.camera.project(np.zeros((1, 3)))[1][0])
     near = COVERAGE_DISTANCE / float(view.camera.mm_per_pixel(depth))
-    distance, _ = KDTree(pixels).query(view.points, distance_upper_bound=near)
-    return float(np.isfinite(distance).mean())
+    return float(near_any(view.points, pixels, near).mean())

@@ -1,95 +1,78 @@
-"""Smooth displacement fields on a graph: banded normal equations."""
+"""Quadratic energies that keep a tree of nodes smooth."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
-from scipy.linalg import solveh_banded
-from scipy.sparse.csgraph import reverse_cuthill_mckee
+from numba import njit
 
-from autocar_ros.types import FloatArray, IntArray, VesselGraph
+from autocar_ros.tracking.solver import System, Tree
+from autocar_ros.types import FloatArray, VesselGraph
+from autocar_ros.vessels.tree import rooted
 
 SHORTEST = 0.1  # mm, of an edge: shorter ones would be infinitely stiff
 
 
 class Smoothness:
-    """Quadratic energies of a displacement field (N, 3) mm on the nodes of a graph.
+    """Quadratic energies of the positions (N, 3) mm of the nodes of a tree.
 
-    `stretch` penalises differences of displacement along edges, `bend` differences of those differences at nodes with
-    a parent and a child; both are scaled so that a weight of L^2 or L^4 (mm^2, mm^4) averages the data over about L mm.
+    `stretch` penalises that steps from parent to child differ from those of another shape, `bend` that turns, which
+    are the differences of two such steps in a row, differ from those of the graph. Both are scaled so that a weight of
+    L^2 or L^4 (mm^2, mm^4) averages the data over about L mm.
 
     Parameters
     ----------
     graph : VesselGraph
-        Its topology and edge lengths count; it stays valid while `graph_id` does.
+        Its topology and shape; they count as long as `graph_id` stays. Edges that close a loop are left out.
+
+    Attributes
+    ----------
+    tree : Tree
     """
 
     def __init__(self, graph: VesselGraph) -> None:
-        n = len(graph)
-        length = np.linalg.norm(np.diff(graph.position[graph.edges], axis=1)[:, 0], axis=1)
+        order, parent = rooted(len(graph), graph.edges, np.flatnonzero(graph.parent < 0))
+        self.tree = Tree(order, parent, np.where(parent >= 0, parent[parent], -1))
+        child = parent >= 0
+        length = np.linalg.norm(graph.position - graph.position[parent], axis=1)
         length = np.maximum(length, SHORTEST)
-        mean = float(length.mean()) if len(length) else 1.0
-        stretch = _differences(graph, 1 / np.sqrt(mean * length))
-        bend = _second_differences(graph, mean)
-        self.stretch = sparse.csr_array(stretch.T @ stretch)
-        self.bend = sparse.csr_array(bend.T @ bend)
-        pattern = sparse.csr_array(abs(self.stretch) + abs(self.bend) + sparse.eye_array(n))
-        self._order = reverse_cuthill_mckee(pattern, symmetric_mode=True)
-        place = np.argsort(self._order)
-        entries = sparse.coo_array(pattern)
-        width = int(np.abs(place[entries.row] - place[entries.col]).max())
-        self._stretch_band, self._bend_band = (_band(k, place, width) for k in (self.stretch, self.bend))
+        mean = float(length[child].mean()) if child.any() else 1.0
+        self._stretch = np.where(child, 1.0 / (mean * length), 0.0)
+        self._bend = np.where(self.tree.grandparent >= 0, 1.0 / mean**4, 0.0)
+        self._shape = np.ascontiguousarray(graph.position, float)
 
-    def band(self, stretch: float, bend: float) -> FloatArray:
-        """Lower band (W + 1, N) of stretch * K1 + bend * K2, in solving order."""
-        return np.asarray(stretch * self._stretch_band + bend * self._bend_band)
-
-    def solve(self, band: FloatArray, blocks: FloatArray, right: FloatArray) -> FloatArray:
-        """Solve (band x I3 + blocks) x = right for x (N, 3).
+    def add(self, system: System, position: FloatArray, like: FloatArray, stretch: float, bend: float) -> None:
+        """Add both energies to a system for a correction (N, 3) mm of `position` (N, 3) mm.
 
         Parameters
         ----------
-        band : (W + 1, N) of `band`
-        blocks : (N, 3, 3) symmetric, of the data
-        right : (N, 3)
+        like : (N, 3) mm, shape whose steps are wanted
+        stretch, bend : weights, mm^2 and mm^4
         """
-        n = len(right)
-        full = np.zeros((3 * (band.shape[0] - 1) + 3, 3 * n))
+        _add(self.tree, system, position, like, self._shape, stretch * self._stretch, bend * self._bend)
+
+
+@njit(cache=True)
+def _add(tree, system, position, like, shape, stretch, bend):  # type: ignore[no-untyped-def]
+    """Add to the normal equations; `stretch` and `bend` are weights (N,) of the child."""
+    own, to_parent, to_grandparent, right = system
+    for i in range(len(stretch)):
+        p, g = tree.parent[i], tree.grandparent[i]
+        if p < 0:
+            continue
+        s, b = stretch[i], bend[i]
         for axis in range(3):
-            full[::3, axis::3] = band
-        data = blocks[self._order]
-        for row in range(3):
-            for column in range(row + 1):
-                full[row - column, column::3] += data[:, row, column]
-        solved = solveh_banded(full, right[self._order].ravel(), lower=True, overwrite_ab=True, check_finite=False)
-        result = np.empty_like(right)
-        result[self._order] = solved.reshape(n, 3)
-        return result
-
-
-def _band(matrix: sparse.csr_array, place: IntArray, width: int) -> FloatArray:
-    """Lower band (W + 1, N) of a symmetric matrix whose rows move to `place` (N,)."""
-    entries = sparse.coo_array(matrix)
-    row, column = place[entries.row], place[entries.col]
-    below = row >= column
-    band = np.zeros((width + 1, matrix.shape[0]))
-    band[(row - column)[below], column[below]] = entries.data[below]
-    return band
-
-
-def _differences(graph: VesselGraph, weight: FloatArray) -> sparse.csr_array:
-    """(E, N) weighted child minus parent."""
-    rows = np.arange(len(graph.edges))
-    values = np.concatenate([weight, -weight])
-    where = (np.concatenate([rows, rows]), np.concatenate([graph.edges[:, 1], graph.edges[:, 0]]))
-    return sparse.csr_array((values, where), shape=(len(rows), len(graph)))
-
-
-def _second_differences(graph: VesselGraph, mean: float) -> sparse.csr_array:
-    """(T, N) second difference over grandparent, parent and child, for every child that has a grandparent."""
-    grandparent = graph.parent[graph.edges[:, 0]]
-    inner = grandparent >= 0
-    nodes = np.column_stack([grandparent[inner], graph.edges[inner]])
-    rows = np.repeat(np.arange(len(nodes)), 3)
-    values = np.tile([1.0, -2.0, 1.0], len(nodes)) / mean**2
-    return sparse.csr_array((values, (rows, nodes.ravel())), shape=(len(nodes), len(graph)))
+            pull = s * (like[i, axis] - like[p, axis] - position[i, axis] + position[p, axis])
+            own[i, axis, axis] += s + b
+            own[p, axis, axis] += s + 4 * b
+            to_parent[i, axis, axis] -= s + 2 * b
+            right[i, axis] += pull
+            right[p, axis] -= pull
+            if g >= 0:
+                wanted = shape[i, axis] - 2 * shape[p, axis] + shape[g, axis]
+                turn = b * (wanted - position[i, axis] + 2 * position[p, axis] - position[g, axis])
+                own[g, axis, axis] += b
+                to_parent[p, axis, axis] -= 2 * b
+                to_grandparent[i, axis, axis] += b
+                right[i, axis] += turn
+                right[p, axis] -= 2 * turn
+                right[g, axis] += turn

@@ -1,5 +1,6 @@
-"""Pieces of the tracker: smooth displacement fields, centreline views, carrying a graph."""
+"""Pieces of the tracker: centreline views and what matches them, carrying a graph."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,73 +8,107 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tracking.scenes import CAMERAS, EMPTY, FULL, TREE, mask, truth
 
-from autocar_ros.tracking.observation import View, observe
-from autocar_ros.tracking.smoothness import Smoothness
+from autocar_ros.tracking.cells import near_any, nearest_line, sort_into_cells
+from autocar_ros.tracking.observation import SLANT, View, observe
+from autocar_ros.tracking.thinning import thin
 from autocar_ros.tracking.warp import carry
+from autocar_ros.vessels.tree import chain_tangents
 
 numbers = st.floats(-10, 10, allow_nan=False)
-
-
-@pytest.mark.parametrize(("stretch", "bend"), [(4.0, 0.0), (0.0, 9.0), (16.0, 100.0)])
-def test_banded_solution_is_the_dense_one(rng, stretch, bend):
-    smoothness = Smoothness(TREE)
-    n = len(TREE)
-    root = rng.normal(size=(n, 3, 3))
-    blocks = root @ root.transpose(0, 2, 1) + np.eye(3)
-    right = rng.normal(size=(n, 3))
-    matrix = np.kron((stretch * smoothness.stretch + bend * smoothness.bend).toarray(), np.eye(3))
-    for i in range(n):
-        matrix[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] += blocks[i]
-    expected = np.linalg.solve(matrix, right.ravel()).reshape(n, 3)
-    found = smoothness.solve(smoothness.band(stretch, bend), blocks, right)
-    np.testing.assert_allclose(found, expected, atol=1e-9)
-
-
-@given(arrays(float, 3, elements=numbers))
-def test_a_translation_costs_nothing(shift):
-    smoothness = Smoothness(TREE)
-    field = np.tile(shift, (len(TREE), 1))
-    np.testing.assert_allclose(smoothness.stretch @ field, 0, atol=1e-9)
-    np.testing.assert_allclose(smoothness.bend @ field, 0, atol=1e-9)
-
-
-def test_a_steady_stretch_along_a_branch_bends_nothing():
-    smoothness = Smoothness(TREE)
-    trunk = np.flatnonzero(TREE.branch == 0)
-    field = np.zeros((len(TREE), 1))
-    field[trunk, 0] = trunk * 0.1
-    assert np.abs(smoothness.bend @ field)[trunk[2:-4]].max() < 1e-12
-    assert float((field.T @ (smoothness.stretch @ field))[0, 0]) > 0
 
 
 @pytest.mark.parametrize("plane", [0, 1])
 def test_view_lies_on_the_projected_tree(plane):
     view = observe(mask(plane, truth(0.0)), CAMERAS[plane])
     assert isinstance(view, View)
-    pixels, _ = CAMERAS[plane].project(truth(0.0).position)
-    match = view.match(
-        pixels, np.gradient(pixels, axis=0) / np.linalg.norm(np.gradient(pixels, axis=0), axis=1)[:, None]
-    )
-    assert np.median(match.distance) < 0.5
+    position = truth(0.0).position
+    match = view.match(position, chain_tangents(position, TREE.edges))
+    assert match.inside.all()
+    assert np.median(match.distance / match.size) < 0.5
     assert np.median(match.alignment) > 0.99
     np.testing.assert_allclose(np.linalg.norm(view.direction, axis=1), 1)
 
 
-def test_offset_is_signed_along_the_normal():
+def on_plane(pixels, ahead=(1.0, 0.0)):
+    """Points at the isocentre behind pixels of plane A, tangents there along (column, row), and mm of a pixel."""
+    camera = CAMERAS[0]
+    depth = np.full(len(pixels), 760.0)
+    points, there = (camera.back_project(np.asarray(at, float), depth) for at in (pixels, np.add(pixels, ahead)))
+    size = float(camera.mm_per_pixel(760.0))
+    return points, (there - points) / np.linalg.norm(there - points, axis=1, keepdims=True), size
+
+
+def bar():
     picture = EMPTY.copy()
     picture[100:107, 20:200] = 255
-    view = observe(picture, CAMERAS[0])
-    match = view.match(np.array([[100.0, 108.0], [100.0, 98.0]]), np.array([[1.0, 0.0], [1.0, 0.0]]))
-    np.testing.assert_allclose(match.offset * match.normal[:, 1], [5.0, -5.0], atol=0.1)
-    np.testing.assert_allclose(view.radius[match.index], 3.5, atol=0.6)
+    return observe(picture, CAMERAS[0])
+
+
+def test_offset_is_signed_along_the_normal():
+    view = bar()
+    points, tangent, size = on_plane([[100.0, 108.0], [100.0, 98.0]])
+    match = view.match(points, tangent)
+    normal_down = view.direction[match.point][:, 0]
+    np.testing.assert_allclose(match.offset * normal_down / size, [5.0, -5.0], atol=0.1)
+    np.testing.assert_allclose(view.radius[match.point], 3.5, atol=0.6)
+
+
+def test_gradient_is_that_of_the_offset():
+    view = bar()
+    points, tangent, _ = on_plane([[100.0, 108.0]])
+    match = view.match(points, tangent)
+    for axis in range(3):
+        step = np.eye(3)[axis] * 1e-4
+        change = view.match(points + step, tangent).offset - view.match(points - step, tangent).offset
+        assert change[0] / 2e-4 == pytest.approx(match.gradient[0, axis], abs=1e-2)
 
 
 def test_beyond_the_end_the_distance_is_to_the_end():
-    picture = EMPTY.copy()
-    picture[100:107, 20:200] = 255
-    view = observe(picture, CAMERAS[0])
-    match = view.match(np.array([[230.0, 103.0]]), np.array([[1.0, 0.0]]))
-    assert match.distance[0] == pytest.approx(30.0, abs=7.0)
+    points, tangent, size = on_plane([[230.0, 103.0]])
+    assert bar().match(points, tangent).distance[0] / size == pytest.approx(30.0, abs=7.0)
+
+
+def test_a_point_behind_the_source_is_not_in_the_image():
+    points, tangent, _ = on_plane([[100.0, 108.0]])
+    behind = 2 * CAMERAS[0].source - points
+    assert not bar().match(behind, tangent).inside.any()
+
+
+@given(st.integers(0, 10**6), st.integers(1, 60))
+def test_match_is_the_best_of_all_lines(seed, count):
+    rng = np.random.default_rng(seed)
+    cells, order = sort_into_cells(rng.uniform(0, 90, (count, 2)))
+    angle = rng.uniform(0, np.pi, count)
+    direction = np.stack([np.cos(angle), np.sin(angle)], 1)[order]
+    for x, y, turn in rng.uniform([-60, -60, 0], [150, 150, 3], (20, 3)):
+        cosine = np.abs(direction @ [np.cos(turn), np.sin(turn)])
+        cost = np.hypot(*(cells.points - [x, y]).T) + SLANT * (1 - cosine)
+        found = nearest_line(x, y, np.cos(turn), np.sin(turn), cells, direction, SLANT)
+        assert cost[found] == pytest.approx(cost.min())
+
+
+@given(st.integers(0, 10**6), st.integers(0, 30), st.floats(0.5, 30))
+def test_near_any_is_that_of_all_pairs(seed, count, reach):
+    rng = np.random.default_rng(seed)
+    points, others = rng.uniform(-50, 50, (40, 2)), rng.uniform(-50, 50, (count, 2))
+    distance = np.linalg.norm(points[:, None] - others[None], axis=2)
+    np.testing.assert_array_equal(near_any(points, others, reach), (distance <= reach).any(1))
+
+
+@pytest.mark.parametrize("shape", [(60, 80), (3, 3), (200, 5)])
+def test_thinning_keeps_parts_and_leaves_lines(rng, shape):
+    noise = cv2.GaussianBlur(rng.random(shape), (0, 0), 2)
+    vessel = np.pad((noise > np.median(noise)).astype(np.uint8), 1)
+    left = np.zeros_like(vessel)
+    left[tuple(thin(vessel).T)] = 1
+    assert (left <= vessel).all()
+    assert cv2.connectedComponents(left, connectivity=8)[0] == cv2.connectedComponents(vessel, connectivity=8)[0]
+    assert not (left[:-1, :-1] & left[1:, :-1] & left[:-1, 1:] & left[1:, 1:]).any()
+
+
+def test_thinning_finds_the_middle_of_a_bar():
+    row, column = thin(np.pad(np.ones((7, 100), np.uint8), 1)).T
+    assert set(row[(column > 10) & (column < 90)]) == {4}
 
 
 @pytest.mark.parametrize(("picture", "words"), [(EMPTY, "no vessels"), (FULL, "segmentation failed")])
