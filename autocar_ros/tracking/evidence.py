@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from autocar_ros.geometry.camera import Camera
 from autocar_ros.tracking.quality import Fit, fused_radius
 from autocar_ros.types import FloatArray, IntArray, VesselGraph
-from autocar_ros.vessels.measure import ray_sigma
 
 ONE_VIEW = 0.5  # confidence of a node that one plane shows, of one that both show
 FOLLOW = 0.5  # s in which confidence and radius follow the images
-DRIFT = 10.0  # mm/s by which the 1-sigma of a node grows while not both planes show it
+DRIFT = 3.0  # mm/s by which the 1-sigma of a node grows while not both planes show it
+SYSTEMATIC = 0.5  # mm, 1-sigma of what poses and masks get wrong for all nodes alike
 LARGEST_SIGMA = 20.0  # mm
 CONFIRMED = 0.25  # confidence from which a node was seen lately
 
@@ -53,11 +52,12 @@ class Evidence:
         beside = (self._parent >= 0) & ((planes == 2) | (self.absent > 0))[self._parent]
         self.absent = np.where(planes > 0, 0.0, self.absent + step * (fit.a.inside & fit.b.inside & beside))
 
-    def sigma(self, fit: Fit, cameras: tuple[Camera, Camera]) -> FloatArray:
-        """1-sigma (N,) mm: rays of both views, distance to the centrelines, and time since both showed the node."""
+    def sigma(self, fit: Fit) -> FloatArray:
+        """1-sigma (N,) mm: of fit and poses, distance to the centrelines, time since both showed the node."""
         both = fit.a.seen & fit.b.seen
         apart = np.where(both, np.hypot(fit.a.distance, fit.b.distance) / 2, 0.0)
-        sigma = np.sqrt(ray_sigma(fit.position, cameras) ** 2 + apart**2 + (DRIFT * self._unseen) ** 2)
+        fitted = np.nan_to_num(fit.sigma, nan=np.inf)
+        sigma = np.sqrt(fitted**2 + apart**2 + (DRIFT * self._unseen) ** 2 + SYSTEMATIC**2)
         return np.asarray(np.minimum(sigma, LARGEST_SIGMA))
 
     def taken(self, graph: VesselGraph, origin: IntArray, added: NDArray[np.bool_]) -> Evidence:

@@ -34,23 +34,26 @@ class Grown(NamedTuple):
     added: NDArray[np.bool_]  # (N,)
 
 
-def graft(living: VesselGraph, new: VesselGraph, views: tuple[View, View]) -> Grown | None:
+def graft(living: VesselGraph, new: VesselGraph, views: tuple[View | str, View | str]) -> Grown | None:
     """Append the branches of a new graph that show vessels the living graph does not explain; None without any.
 
     Parameters
     ----------
     living, new : VesselGraph
         Both as they are at the time of the views.
-    views : the centrelines of both planes
+    views : the centrelines of both planes; nothing is added when one has none
     """
+    a, b = views
+    if isinstance(a, str) or isinstance(b, str):
+        return None
     tree = KDTree(living.position)
     distance, nearest = (np.asarray(found) for found in tree.query(new.position))
     cosine = np.abs(np.einsum("nc,nc->n", _directions(new), _directions(living)[nearest]))
     unknown = (distance > KNOWN) | (cosine < PARALLEL) & (distance > APART)
-    unexplained = [_unexplained(living, view) for view in views]
+    unexplained = [_unexplained(living, view) for view in (a, b)]
     taken, joints = np.zeros(len(new), np.bool_), []
     for run in _runs(new, unknown):
-        seen = [_seen_new(new.position[run], view, free) for view, free in zip(views, unexplained, strict=True)]
+        seen = [_seen_new(new.position[run], view, free) for view, free in zip((a, b), unexplained, strict=True)]
         joint = _joint(new, run, nearest, distance)
         if joint and min(on for on, _ in seen) >= MOST_SEEN and max(free for _, free in seen) >= UNEXPLAINED:
             whole = _towards_living(new, run, distance)

@@ -18,6 +18,7 @@ from autocar_ros.tracking.warp import carry
 from autocar_ros.types import NANOSECONDS, FloatArray, GraphStatus, VesselGraph
 
 HISTORY = 90  # shapes kept, to bring late reconstructions up to the present
+UNSURE = 5.0  # mm, 1-sigma of nodes whose motion is not known
 SAME_TIME = NANOSECONDS // 5  # a shape this near in time tells where nodes were
 
 Views = tuple[View | str, View | str]
@@ -45,18 +46,19 @@ class Living:
     def expected(self, stamp_ns: int, phase: float) -> Expected:
         """Where the nodes are expected at a time."""
         if not self._shapes:
-            return Expected(self.graph.position, np.ones(len(self.graph)))
+            return Expected(self.graph.position, np.full(len(self.graph), UNSURE))
         return self.motion.at(stamp_ns / NANOSECONDS, phase)
 
-    def fit(self, start: FloatArray, views: Views, rounds: int = 1) -> Fit:
-        """Nodes fitted to the views from where they are at `start` (N, 3) mm."""
-        position = start
+    def fit(self, expected: Expected, views: Views, rounds: int = 1) -> Fit:
+        """Nodes fitted to the views from where they are expected; after the first round no more is expected."""
+        position, sigma = expected
         usable = [v for v in views if isinstance(v, View)]
-        for _ in range(rounds if usable else 0):
-            position = self._refit(position, usable)
+        prior = (position, expected.weight)
+        for k in range(rounds if usable else 0):
+            position, sigma = self._refit(position, usable, prior if k == 0 else None)
         tangent = self._refit.direction(position)
         a, b = (look(position, tangent, self.graph.edges, v, self._config.seen_distance) for v in views)
-        return Fit(position, a, b)
+        return Fit(position, sigma, a, b)
 
     def on_vessels(self, fit: Fit) -> float:
         """Share of the nodes seen lately that a view shows now, in the worse view; 1 when none can be told."""
@@ -75,12 +77,13 @@ class Living:
         if graph.status in (GraphStatus.OK, GraphStatus.DEGRADED):
             self.motion.add(graph.stamp_a_ns / NANOSECONDS, graph.phase, graph.position)
 
-    def carried(self, new: VesselGraph, present: FloatArray) -> VesselGraph:
-        """Graph of the past, moved by what this one has moved since, to where it is at `present` (N, 3) mm."""
-        then = min(self._shapes, key=lambda s: abs(s[0] - new.stamp_a_ns), default=(0, present))
-        if abs(then[0] - new.stamp_a_ns) > SAME_TIME:
-            return new
-        return new.with_(position=carry(new.position, then[1], present[: len(then[1])]))
+    def shape_at(self, stamp_ns: int) -> FloatArray | None:
+        """Nodes (N, 3) mm as they were at a time; None when that is not known."""
+        stamp, shape = min(self._shapes, key=lambda s: abs(s[0] - stamp_ns), default=(0, self.graph.position))
+        if abs(stamp - stamp_ns) > SAME_TIME:
+            return None
+        now = self.graph.position
+        return np.concatenate([shape, carry(now[len(shape) :], now[: len(shape)], shape)])
 
     def jumped(self, offset: FloatArray) -> None:
         """Follow a jump of all nodes by (3,) mm."""
@@ -95,13 +98,16 @@ class Living:
         self.evidence.add(fit, step)
         return judge(fit, views, notes, self.memory, on_vessels, self._config)
 
-    def become(self, grown: Grown, present: FloatArray, views: Views) -> Fit:
-        """Go on as a graph that has grown or was cut, and that is now where this one is at `present` (N, 3) mm."""
+    def become(self, grown: Grown, then: FloatArray, present: FloatArray, views: Views) -> Fit:
+        """Go on as a graph that has grown or was cut when this one was at `then` (N, 3) mm.
+
+        `present` (N, 3) mm is where this one is now, at the time of the views.
+        """
         changed, origin, added = grown
-        count, new = len(self.graph), changed.position[added]
-        born, last = (
-            np.concatenate([shape[origin[~added]], carry(new, present, shape)])
-            for shape in (self._born.position, self.graph.position)
+        count, kept, new = len(self.graph), origin[~added], changed.position[added]
+        born, last, start = (
+            np.concatenate([shape[kept], carry(new, then, shape)])
+            for shape in (self._born.position, self.graph.position, present)
         )
         self._born = changed.with_(position=born)
         self._refit = Refit(self._born, self._config)
@@ -111,4 +117,4 @@ class Living:
         if len(changed) < count:
             shapes = [(stamp, shape[origin]) for stamp, shape in self._shapes if len(shape) == count]
             self._shapes = deque(shapes, maxlen=HISTORY)
-        return self.fit(changed.position, views)
+        return self.fit(Expected(start, np.full(len(start), UNSURE)), views, rounds=2)

@@ -25,6 +25,7 @@ MIDDLE = 0.2  # mm, 1-sigma of the middle of all nodes in a frame
 LONGEST_STEP = 0.25  # s, between frames that show the rate of the heart
 FORGET = 1.0  # s in which the size of earlier errors is forgotten
 ERROR = 1.0  # mm, of a prediction before any was compared with an image
+TOGETHER = 4.0  # mm, 1-sigma of what the errors of all nodes may have in common
 SPEED = 20.0, 4.0  # mm/s by which the error of a prediction grows with time, beat unknown and known
 
 
@@ -36,8 +37,12 @@ class Expected(NamedTuple):
 
     @property
     def weight(self) -> FloatArray:
-        """(N,) 1/mm^2."""
-        return 1.0 / self.sigma**2
+        """(N,) 1/mm^2, lowered since nodes err together: many that agree are no proof."""
+        return np.asarray(1.0 / (self.sigma**2 + TOGETHER**2))
+
+    def shifted(self, offset: FloatArray) -> Expected:
+        """The same some (3,) mm away."""
+        return Expected(self.position + offset, self.sigma)
 
 
 class MotionPrior:

@@ -8,10 +8,10 @@ import numpy as np
 from autocar_ros.tracking.observation import View
 from autocar_ros.types import FloatArray
 
-FARTHEST = 26.0  # mm, of a shift
-STEP = 2.0  # mm between the shifts that are tried
+FARTHEST = 24.0  # mm, of a shift
+STEP = 3.0  # mm between the shifts that are tried
 FAR = 6.0  # mm to a centreline that count no more than this
-MOST_NODES = 150
+MOST_NODES = 80
 
 
 def find_shift(position: FloatArray, views: tuple[View, View]) -> FloatArray:

@@ -50,7 +50,7 @@ class Tracker:
         self._repeats = Repeats()
         self._recent: deque[Seen] = deque(maxlen=RECENT)
         self._newest: int | None = None
-        self._grown = 0  # stamp of the last growth
+        self._grown = -(2**62)  # stamp of the last growth
         self._not_ok = 0
         self._forced = False
 
@@ -84,11 +84,11 @@ class Tracker:
             return None
         step = 0.0 if self._newest is None else (now - self._newest) / NANOSECONDS
         views, notes = self._observe(pair)
+        self._recent.append((pair.stamp_a_ns, pair.phase_a, views))
         fit = self._follow(self._living, pair, views) if self._living else None
         if new_graph is not None and len(new_graph):
             fit = self._consider(new_graph, fit, views, now)
         self._newest = now
-        self._recent.append((pair.stamp_a_ns, pair.phase_a, views))
         if self._living is None or fit is None:
             return None
         graph = self._describe(self._living, fit, pair, views, notes, step)
@@ -147,14 +147,14 @@ class Tracker:
 
     def _follow(self, living: Living, pair: FramePair, views: Views) -> Fit:
         """Fit from where the nodes are expected; from where a shift of them all leads if that is off the vessels."""
-        start = living.expected(pair.stamp_a_ns, pair.phase_a).position
-        fit = living.fit(start, views)
+        expected = living.expected(pair.stamp_a_ns, pair.phase_a)
+        fit = living.fit(expected, views)
         a, b = views
         on_vessels = living.on_vessels(fit)
         if on_vessels >= OFF_VESSELS or not isinstance(a, View) or not isinstance(b, View):
             return fit
-        offset = find_shift(start, (a, b))
-        shifted = living.fit(start + offset, views, rounds=2)
+        offset = find_shift(expected.position, (a, b))
+        shifted = living.fit(expected.shifted(offset), views, rounds=2)
         if living.on_vessels(shifted) < OFF_VESSELS or shifted.coverage < fit.coverage:
             return fit
         living.jumped(offset)
@@ -166,23 +166,24 @@ class Tracker:
             raise InvalidInputError("the new graph has positions or radii that are not finite: it was ignored")
         living, c = self._living, self._config
         if living is None or fit is None or self._forced:
-            return self._take(*self._caught_up(new, views))
+            return self._take(*self._caught_up(new))
         if fit.coverage < c.good_coverage or now - self._grown >= c.growth_pause * NANOSECONDS:
-            fit = self._grow(living, living.carried(new, fit.position), fit, views, now)
+            fit = self._grow(living, new, fit, views, now)
         if self.state == State.LOST or self._not_ok >= c.rebuild_pairs:
-            other, other_fit = self._caught_up(new, views)
+            other, other_fit = self._caught_up(new)
             if other_fit.coverage >= fit.coverage + c.rebuild_gain:
                 return self._take(other, other_fit)
         return fit
 
-    def _caught_up(self, new: VesselGraph, views: Views) -> tuple[Living, Fit]:
+    def _caught_up(self, new: VesselGraph) -> tuple[Living, Fit]:
         """A new graph followed through the pairs since its exposure, and its fit to the present one."""
         living = Living(new, self._config)
-        for stamp, phase, then in self._recent:
+        *past, (now, phase_now, views) = self._recent
+        for stamp, phase, then in past:
             if stamp >= new.stamp_a_ns:
-                fit = living.fit(living.expected(stamp, phase).position, then)
+                fit = living.fit(living.expected(stamp, phase), then)
                 living.took_place(new.with_(position=fit.position, stamp_a_ns=stamp, phase=phase))
-        return living, living.fit(living.graph.position, views, rounds=2)
+        return living, living.fit(living.expected(now, phase_now), views, rounds=2)
 
     def _take(self, living: Living, fit: Fit) -> Fit:
         self._graph_id += 1
@@ -192,18 +193,21 @@ class Tracker:
 
     def _grow(self, living: Living, new: VesselGraph, fit: Fit, views: Views, now: int) -> Fit:
         """Cut what the images contradict and graft what the new graph has more; the fit of what is then there."""
-        a, b = views
-        if not isinstance(a, View) or not isinstance(b, View) or living.on_vessels(fit) < OFF_VESSELS:
+        if living.on_vessels(fit) < OFF_VESSELS:
             return fit
-        pruned = cut(living.graph.with_(position=fit.position), living.evidence.absent >= self._config.prune_after)
-        if pruned:
+        cut_off = cut(living.graph, living.evidence.absent >= self._config.prune_after)
+        if cut_off:
             self._graph_id += 1
-            fit = living.become(pruned, fit.position, views)
-        grown = graft(living.graph.with_(position=fit.position), new, (a, b))
-        if grown:
-            fit = living.become(grown, fit.position, views)
-        self._grown = now if pruned or grown else self._grown
+            fit = living.become(cut_off, living.graph.position, fit.position, views)
+        then, seen = living.shape_at(new.stamp_a_ns), self._seen_at(new.stamp_a_ns) or views
+        grown = None if then is None else graft(living.graph.with_(position=then), new, seen)
+        if grown and then is not None:
+            fit = living.become(grown, then, fit.position, views)
+        self._grown = now if cut_off or grown else self._grown
         return fit
+
+    def _seen_at(self, stamp_ns: int) -> Views | None:
+        return next((views for stamp, _, views in self._recent if stamp == stamp_ns), None)
 
     def _describe(
         self, living: Living, fit: Fit, pair: FramePair, views: Views, notes: list[str], step: float
@@ -211,12 +215,11 @@ class Tracker:
         status, reason = living.judged(fit, views, notes, step)
         self._not_ok = 0 if status == GraphStatus.OK else self._not_ok + 1
         self._sequence += 1
-        cameras = (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
         return living.graph.with_(
             position=fit.position,
             radius=living.evidence.radius,
             confidence=living.evidence.confidence,
-            sigma=living.evidence.sigma(fit, cameras),
+            sigma=living.evidence.sigma(fit),
             seen_by=seen_bits(fit),
             graph_id=self._graph_id,
             sequence=self._sequence,
