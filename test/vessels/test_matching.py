@@ -66,7 +66,7 @@ def test_few_candidates_are_enough_for_a_displaced_curve(seed, shift):
 
 def test_a_curve_is_not_led_astray_by_single_points_that_are_nearer():
     curve = np.stack([np.arange(30.0), np.zeros(30)], 1)
-    points = np.vstack([curve + [0.0, 1.0], curve[::7] - [0.0, 0.8]])
+    points = np.vstack([curve + np.array([0.0, 1.0]), curve[::7] - np.array([0.0, 0.8])])
     assert (KDTree(points).query(curve)[1] >= 30).sum() == 5
     np.testing.assert_array_equal(match_curves(curve, one_curve(30), points, 8), np.arange(30))
 
