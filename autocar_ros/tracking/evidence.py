@@ -23,8 +23,8 @@ class Evidence:
     ----------
     confidence : (N,) follows what the graph was born with when both planes show a node, half of it with one, 0 unseen
     radius : (N,) mm
-    absent : (N,) s for which a node was in both images, beside a node that both showed or one that was as long
-        absent, and no plane showed it
+    absent : (N,) s for which a node was in both images, next to a node that a plane showed or one that was
+        absent itself, and no plane showed it
     """
 
     def __init__(self, graph: VesselGraph) -> None:
@@ -40,8 +40,8 @@ class Evidence:
         """(N,) nodes that were seen lately."""
         return np.asarray(self.confidence > CONFIRMED * self._birth)
 
-    def add(self, fit: Fit, step: float) -> None:
-        """Take what a fit shows that lies `step` s after the one before."""
+    def add(self, fit: Fit, step: float, contrast: bool) -> None:
+        """Take what a fit shows that lies `step` s after the one before; without contrast no node counts as absent."""
         follow = 1.0 - np.exp(-step / FOLLOW)
         planes = fit.a.seen.astype(int) + fit.b.seen
         target = self._birth * np.array([0.0, ONE_VIEW, 1.0])[planes]
@@ -49,8 +49,8 @@ class Evidence:
         radius = fused_radius(fit)
         self.radius = np.where(np.isfinite(radius), self.radius + follow * (radius - self.radius), self.radius)
         self._unseen = np.where(planes == 2, 0.0, self._unseen + step)
-        beside = (self._parent >= 0) & ((planes == 2) | (self.absent > 0))[self._parent]
-        self.absent = np.where(planes > 0, 0.0, self.absent + step * (fit.a.inside & fit.b.inside & beside))
+        beside = (self._parent >= 0) & ((planes > 0) | (self.absent > 0))[self._parent]
+        self.absent = np.where(planes > 0, 0.0, self.absent + step * (contrast & fit.a.inside & fit.b.inside & beside))
 
     def sigma(self, fit: Fit) -> FloatArray:
         """1-sigma (N,) mm: of fit and poses, distance to the centrelines, time since both showed the node."""

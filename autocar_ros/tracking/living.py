@@ -13,7 +13,7 @@ from autocar_ros.tracking.growth import Grown
 from autocar_ros.tracking.motion import Expected, MotionPrior
 from autocar_ros.tracking.observation import View
 from autocar_ros.tracking.quality import Fit, look
-from autocar_ros.tracking.state import Memory, judge
+from autocar_ros.tracking.state import OFF_VESSELS, Memory, judge
 from autocar_ros.tracking.warp import carry
 from autocar_ros.types import NANOSECONDS, FloatArray, GraphStatus, VesselGraph
 
@@ -95,7 +95,7 @@ class Living:
         moved = np.median(np.linalg.norm(fit.position - self.graph.position, axis=1)) if self._shapes else 0.0
         on_vessels = self.on_vessels(fit)
         self.memory.add(fit, step, float(moved), self._config.max_speed)
-        self.evidence.add(fit, step)
+        self.evidence.add(fit, step, fit.a.shows and fit.b.shows and on_vessels >= OFF_VESSELS)
         return judge(fit, views, notes, self.memory, on_vessels, self._config)
 
     def become(self, grown: Grown, then: FloatArray, present: FloatArray, views: Views) -> Fit:

@@ -150,9 +150,10 @@ class Tracker:
         expected = living.expected(pair.stamp_a_ns, pair.phase_a)
         fit = living.fit(expected, views)
         a, b = views
-        on_vessels = living.on_vessels(fit)
-        if on_vessels >= OFF_VESSELS or not isinstance(a, View) or not isinstance(b, View):
+        if not isinstance(a, View) or not isinstance(b, View):
             return fit
+        if living.on_vessels(fit) >= OFF_VESSELS or fit.coverage >= self._config.good_coverage:
+            return fit  # nodes that show no contrast have not gone anywhere while the others explain the masks
         offset = find_shift(expected.position, (a, b))
         shifted = living.fit(expected.shifted(offset), views, rounds=2)
         if living.on_vessels(shifted) < OFF_VESSELS or shifted.coverage < fit.coverage:
