@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autocar_ros.evaluation.graph_metrics import graph_correspondence, graph_score
 from autocar_ros.evaluation.identity import identity
-from autocar_ros.evaluation.node_errors import Anatomy
+from autocar_ros.evaluation.node_errors import Anatomy, pose_error
 from autocar_ros.evaluation.report import quantiles, spread
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.tracking.tracker import Tracker
@@ -116,12 +116,13 @@ def _scores(moment: Moment, anatomy: Anatomy) -> dict[str, float]:
         return {"error_median_mm": graph_score(graph, truth).error_median_mm}
     lines = asdict(graph_score(graph, visible, truth))
     views = graph_correspondence(graph, visible, *moment.poses, true_poses=moment.true_poses)
-    cameras = camera_from_pose(moment.poses[0]), camera_from_pose(moment.poses[1])
+    believed, true = ((camera_from_pose(a), camera_from_pose(b)) for a, b in (moment.poses, moment.true_poses))
     return {
         **{name: lines[name] for name in KEPT},
         **asdict(views),
         **asdict(anatomy.lost(graph, truth, moment.shown)),
-        **asdict(anatomy.errors(graph, truth, cameras)),
+        **asdict(anatomy.errors(graph, truth, believed)),
+        "pose_error_mm": pose_error(visible.position, believed, true),
     }
 
 

@@ -12,6 +12,7 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.graph_metrics import sample_centreline
 from autocar_ros.evaluation.identity import AnatomicalPoint, joined, locate
 from autocar_ros.geometry.camera import Camera
+from autocar_ros.geometry.epipolar import triangulate
 from autocar_ros.types import FloatArray, SeenBy, VesselGraph
 
 FOUND = 2.0  # mm from a true node to the graph
@@ -104,6 +105,16 @@ class Anatomy:
             common_mm=float(np.linalg.norm(error.mean(0))),
             born_mm=float(self._born.distance[known].mean()),
         )
+
+
+def pose_error(points: FloatArray, believed: tuple[Camera, Camera], true: tuple[Camera, Camera]) -> float:
+    """Mean distance in mm at which points (N, 3) mm, seen by the true cameras, are found again by the believed ones.
+
+    No reconstruction from these views can do better but by chance.
+    """
+    a, b = (camera.project(points)[0] for camera in true)
+    found = triangulate(believed[0].projection, believed[1].projection, a, b).points
+    return _mean_length(np.asarray(found) - points)
 
 
 def unseen_direction(points: FloatArray, cameras: tuple[Camera, Camera]) -> FloatArray:

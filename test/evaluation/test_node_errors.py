@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.evaluation.node_errors import Anatomy, unseen_direction
+from autocar_ros.evaluation.node_errors import Anatomy, pose_error, unseen_direction
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.types import CArmPose
 
@@ -65,6 +67,14 @@ def test_nodes_that_grow_are_born_where_they_appear(build, line):
 def test_the_least_seen_direction_is_half_way_between_the_rays():
     direction = unseen_direction(np.zeros((1, 3)), (FRONT, SIDE))[0]
     assert np.abs(direction) == pytest.approx([0.5**0.5, 0.5**0.5, 0.0], abs=1e-6)
+
+
+def test_error_of_the_poses():
+    points = np.array([[0.0, 0.0, 0.0], [10.0, -5.0, 8.0]])
+    assert pose_error(points, (FRONT, SIDE), (FRONT, SIDE)) == pytest.approx(0.0, abs=1e-9)
+    way = np.array([1.0, 0.5, -2.0])
+    moved = tuple(replace(camera, source=camera.source + way) for camera in (FRONT, SIDE))
+    assert pose_error(points, moved, (FRONT, SIDE)) == pytest.approx(np.linalg.norm(way))
 
 
 def test_what_cannot_be_split(line):
