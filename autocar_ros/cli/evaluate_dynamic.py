@@ -46,7 +46,7 @@ HOW_SCORED = (
     "nodes: found within 2 mm of the graph, lost because a mask does not show them, because the graph never held them, "
     "or because it drifted off. Node errors: distance of a node seen in both planes from the anatomical point it was "
     "born at; its part along the vessel, and across it in depth (half way between the rays) and in the image; common: "
-    "length of the mean of all errors; born: distance from the vessel at which the nodes appeared. Pose error: from the "
+    "length of the mean of all errors; born: distance from the vessel at which the nodes appeared. Pose error: from "
     "true nodes to where the believed poses put what both images show of them. Identity, dry too: moments between "
     "injections count as well. Wrong though ok: share of moments of status OK whose median error is above 2 mm. Step: "
     "processor time of the tracking step."
