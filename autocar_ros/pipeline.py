@@ -12,10 +12,10 @@ from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.carm import angle_between
 from autocar_ros.imaging.segmentation import segment_vessels
 from autocar_ros.sbp.backproject import hull, tube_volume
-from autocar_ros.sbp.fusion import fuse
+from autocar_ros.sbp.fusion import completed, fuse
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import evidence, observe
-from autocar_ros.sbp.prediction import network_for, predict, ridge_cloud
+from autocar_ros.sbp.prediction import guided, network_for, predict, ridge_cloud
 from autocar_ros.sync.pairing import Pairing
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, SparseVolume, VesselGraph
@@ -95,14 +95,15 @@ def reconstruct(
     start, config = time.perf_counter(), config or ReconstructionConfig()
     _check_angle(pair, config)
     seen = observe(pair, config)
+    between = hull(seen.views, GAP_VOXEL, config)
+    volume, cloud = None, fuse(*seen.lifted, config)
     # sparse back-projection: the voxels that both masks allow, and what the network makes of them
     if network:
         volume = predict(network, evidence(seen), config)
-        cloud = ridge_cloud(volume, seen.lines, seen.cameras)
-    else:
-        volume, cloud = None, fuse(*seen.lifted, config)
+        cloud = completed(ridge_cloud(volume, seen.lines, seen.cameras), cloud, seen.cameras)
+        between = guided(between, volume)
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium
-    skeleton = build_skeleton(cloud, hull(seen.views, GAP_VOXEL, config), config)
+    skeleton = build_skeleton(cloud, between, config)
     graph = measure_graph(skeleton, cloud, seen.lines, seen.cameras, seen.outside)
     graph = _judged(graph).with_(
         stamp_a_ns=pair.stamp_a_ns,

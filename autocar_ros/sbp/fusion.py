@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
+from autocar_ros.geometry.camera import Camera
 from autocar_ros.sbp.lifting import Lifted, confidence
 from autocar_ros.types import FloatArray
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.graph import Cloud
+
+EXPLAINED = 3.0  # mm beside the projection of a cloud within which a view has nothing new to say
 
 
 def fuse(of_a: Lifted, of_b: Lifted, config: ReconstructionConfig) -> Cloud:
@@ -41,3 +44,15 @@ def _continuing(lifted: Lifted, disagreement: FloatArray, config: Reconstruction
     label = tree.components(len(alone), inside)
     border = lifted.edges[alone[lifted.edges].sum(1) == 1]
     return np.asarray(alone & lifted.matched & np.isin(label, label[border[alone[border]]]))
+
+
+def completed(cloud: Cloud, lifted: Cloud, cameras: tuple[Camera, Camera]) -> Cloud:
+    """A cloud with those lifted points that, in either view, lie further than `EXPLAINED` from its projection.
+
+    The network leaves out what it has never seen the like of, such as much of the phantom; lifting is not learned.
+    """
+    alone = np.zeros(len(lifted.points), bool)
+    for camera in cameras:
+        (seen, _), (pixels, depth) = camera.project(cloud.points), camera.project(lifted.points)
+        alone |= KDTree(seen).query(pixels)[0] * camera.mm_per_pixel(depth) > EXPLAINED
+    return Cloud(*(np.concatenate([ours, more[alone]]) for ours, more in zip(cloud, lifted, strict=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from autocar_ros.vessels.radius import fill_unknown, fuse_radius, view_radius
 from autocar_ros.vessels.skeleton import Centreline
 from autocar_ros.weights import fill, load_weights
 
-POSSIBLE = 0.35  # occupancy from which a voxel takes part in the graph, which carries its confidence
+POSSIBLE = 0.2  # occupancy from which a voxel takes part in the graph, which carries its confidence
+GUIDANCE = 0.4  # of the predicted centreness, added to what leads a path through a gap
 RIDGE = 0.8  # of the largest centreness around: below it a voxel is off the centreline
 CELL = 1.0  # mm; ridge voxels of one such cell make one point
 LEAST_SHOWN = 0.05  # occupancy; voxels below are left out
@@ -129,6 +131,22 @@ def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], came
     radius = fill_unknown(radius, np.arange(len(radius), dtype=float), 1.0)
     # the distance at which two liftings would be as sure (`lifting.confidence`)
     return Cloud(points, radius, chance, HALF_SURE * np.sqrt(1 / np.maximum(chance, LEAST_SHOWN) - 1))
+
+
+def guided(hull: SparseVolume, predicted: SparseVolume) -> SparseVolume:
+    """Visual hull in which gaps are closed, led by the predicted centreness where there is any.
+
+    To the agreement of the masks the largest predicted centreness in the voxel is added, by `GUIDANCE`: the network leads
+    the way where it saw the vessel, and what it pruned can still be crossed.
+    """
+    size, shift = hull.voxel_size, (predicted.origin - hull.origin) / hull.voxel_size
+    inside = np.floor((predicted.voxels + 0.5) * (predicted.voxel_size / size) + shift).astype(np.int64)
+    low = np.minimum(hull.voxels.min(0), inside.min(0, initial=0))
+    shape = tuple(np.maximum(hull.voxels.max(0), inside.max(0, initial=0)) - low + 1)
+    largest = np.zeros(shape)
+    np.maximum.at(largest, tuple((inside - low).T), predicted.centreness)
+    led = largest[tuple((hull.voxels - low).T)]
+    return replace(hull, centreness=hull.centreness + GUIDANCE * led)
 
 
 def _thin_out(points: FloatArray, chance: FloatArray) -> tuple[FloatArray, FloatArray]:

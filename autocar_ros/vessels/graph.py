@@ -18,7 +18,7 @@ from autocar_ros.types import FloatArray, IntArray, SparseVolume
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.gaps import close_gaps
 
-SMOOTHING = 1.5  # mm along the vessel
+SMOOTHING = 1.0  # mm along the vessel
 NOTHING_IN_COMMON = (
     "the views have no vessel in common: check that both show the same artery at the same heart phase, and the poses "
     "(angles, table position, pixel spacing)"

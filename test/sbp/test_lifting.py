@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.geometry.carm import camera_from_pose
-from autocar_ros.sbp.fusion import fuse
+from autocar_ros.sbp.fusion import EXPLAINED, completed, fuse
 from autocar_ros.sbp.lifting import cast_rays, confidence, lift_both
 from autocar_ros.sbp.matching import (
     best_labels,
@@ -20,6 +20,7 @@ from autocar_ros.sbp.matching import (
     mutual_cost_numpy,
 )
 from autocar_ros.vessels import tree
+from autocar_ros.vessels.graph import Cloud
 from autocar_ros.vessels.skeleton import extract_centreline
 
 CONFIG = ReconstructionConfig()
@@ -76,6 +77,18 @@ def test_fusion_takes_the_mean_of_what_agrees():
     assert len(cloud.points) == len(cloud.radius) == len(cloud.confidence) == len(cloud.disagreement)
     assert np.median(cloud.confidence) > 0.95
     assert np.median(KDTree(fork()[0]).query(cloud.points)[0]) < 0.4
+
+
+def test_a_cloud_is_completed_by_what_either_view_lacks_in_it():
+    pair = fork_pair()
+    cameras = camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b)
+    whole = fuse(*lift_both(*views(pair), CONFIG), CONFIG)
+    order = np.argsort(whole.points[:, 2])
+    half = Cloud(*(part[order[: len(order) // 2]] for part in whole))
+    found = completed(half, whole, cameras)
+    assert len(completed(whole, whole, cameras).points) == len(whole.points)  # nothing is new
+    assert len(half.points) < len(found.points) <= len(whole.points)
+    assert KDTree(found.points).query(whole.points)[0].max() < 2 * EXPLAINED
 
 
 def test_lifting_is_deterministic():

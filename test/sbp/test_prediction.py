@@ -14,7 +14,7 @@ from autocar_ros.config import CaseConfig, ReconstructionConfig
 from autocar_ros.errors import ReconstructionError, WeightsError
 from autocar_ros.sbp.network import KIND, SbpNetwork, Stage
 from autocar_ros.sbp.observation import observe
-from autocar_ros.sbp.prediction import load_network, network_for, ridge_cloud, volume_of
+from autocar_ros.sbp.prediction import guided, load_network, network_for, ridge_cloud, volume_of
 from autocar_ros.sparse.backends import Choice, TorchBackend
 from autocar_ros.synthetic.cases import case_rng, draw_case
 from autocar_ros.training.labels import label_tree, truth_of
@@ -110,3 +110,14 @@ def test_a_refused_backend_is_reported(monkeypatch, caplog, device):
     with caplog.at_level(logging.WARNING, prediction):
         network_for(ReconstructionConfig(device=device))
     assert ("it was refused" in caplog.text) == (device == "cuda")
+
+
+def test_predicted_centreness_leads_through_the_hull():
+    def volume(voxels, size, centreness):
+        return SparseVolume(np.array(voxels), np.full(3, -8.0), size, np.ones(len(voxels)), np.array(centreness))
+
+    hull = volume([[0, 0, 0], [0, 0, 1], [5, 5, 5]], 2.0, [1.0, 0.5, 0.0])
+    predicted = volume([[1, 1, 1], [0, 3, 3], [20, 21, 22], [39, 39, 39]], 0.5, [0.2, 0.7, 1.0, 1.0])
+    found = guided(hull, predicted)
+    assert found.centreness == pytest.approx([1.0 + 0.4 * 0.7, 0.5, 0.4])
+    assert (guided(hull, volume(np.zeros((0, 3), int), 0.5, [])).centreness == hull.centreness).all()
