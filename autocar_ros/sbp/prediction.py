@@ -136,8 +136,8 @@ def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], came
 def guided(hull: SparseVolume, predicted: SparseVolume) -> SparseVolume:
     """Visual hull in which gaps are closed, led by the predicted centreness where there is any.
 
-    To the agreement of the masks the largest predicted centreness in the voxel is added, by `GUIDANCE`: the network leads
-    the way where it saw the vessel, and what it pruned can still be crossed.
+    To the agreement of the masks the largest predicted centreness in a voxel is added, times `GUIDANCE`: the network
+    leads the way where it saw the vessel, and what it pruned can still be crossed.
     """
     size, shift = hull.voxel_size, (predicted.origin - hull.origin) / hull.voxel_size
     inside = np.floor((predicted.voxels + 0.5) * (predicted.voxel_size / size) + shift).astype(np.int64)
