@@ -15,13 +15,14 @@ from enum import Enum
 import numpy as np
 
 from autocar_ros.config import TrackingConfig
-from autocar_ros.tracking.observation import View
+from autocar_ros.tracking.observation import VESSEL, View
 from autocar_ros.tracking.quality import Fit
 from autocar_ros.types import FramePair, GraphStatus, Mask
 
 FEW_SEEN = 0.3  # share of nodes seen in both planes below which a graph is not OK
 OFF_VESSELS = 0.5  # share of the nodes seen lately below which the graph is no longer on the vessels
 DOUBT = 1.0  # s that a graph is not OK after a jump
+ALIKE = 0.5  # of one area of vessels to the other, from which a plane shows the same vessels as before
 MOVES_ON = 0.05  # share of a plane's vessels that must change for the other one to be called frozen
 
 
@@ -113,8 +114,14 @@ def judge(
 
 
 def _changed(before: Mask, now: Mask) -> float:
-    """Pixels that changed, as a share of the vessels' pixels; 1 when the image is of another size."""
+    """Pixels that changed, as a share of the vessels' pixels; 1 when the image is of another size.
+
+    A plane that is suddenly covered has not moved on: its share is next to nothing.
+    """
     if before.shape != now.shape:
         return 1.0
-    vessel = now > 127
-    return float(((before > 127) != vessel).sum() / max(int(vessel.sum()), 1)) if (before != now).any() else 0.0
+    if np.array_equal(before, now):
+        return 0.0
+    then, vessel = before >= VESSEL, now >= VESSEL
+    alike = min(then.sum(), vessel.sum()) > ALIKE * max(then.sum(), vessel.sum())
+    return float((then != vessel).sum() / max(int(vessel.sum()), 1)) if alike else np.finfo(float).eps

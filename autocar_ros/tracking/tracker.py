@@ -34,7 +34,7 @@ class Tracker:
       not been OK for `rebuild_pairs`, and explains `rebuild_gain` less of the masks: a new `graph_id`;
     - ends of the present graph that the images have contradicted for `prune_after` are cut: a new `graph_id`;
     - branches that explain more of the masks are grafted, at most once in `growth_pause` while the graph explains
-      enough: the `graph_id` stays, new nodes come last;
+      enough: the `graph_id` stays, new nodes come last (unless the ostium is among them and edges turn);
     - else it is ignored.
     """
 
@@ -203,6 +203,8 @@ class Tracker:
         then, seen = living.shape_at(new.stamp_a_ns), self._seen_at(new.stamp_a_ns) or views
         grown = None if then is None else graft(living.graph.with_(position=then), new, seen)
         if grown and then is not None:
+            old = living.graph.edges
+            self._graph_id += not np.array_equal(grown.graph.edges[: len(old)], old)  # turned towards another root
             fit = living.become(grown, then, fit.position, views)
         self._grown = now if cut_off or grown else self._grown
         return fit

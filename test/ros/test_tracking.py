@@ -15,6 +15,7 @@ from autocar_ros.ros import qos
 from autocar_ros.ros.nodes.tracking import TrackingNode
 from autocar_ros.srv import GetVesselGraph, SaveVesselGraph
 from autocar_ros.types import GraphStatus
+from autocar_ros.vessels.tree import keep_nodes
 
 SECOND = 10**9
 
@@ -186,6 +187,48 @@ def test_graphs_of_the_past_by_stamp_and_phase(bench, tracking):
     assert "ECG" in ask(bench, by=GetVesselGraph.Request.BY_PHASE, phase=0.3).message
     assert not ask(bench, by=GetVesselGraph.Request.BY_PHASE, phase=1.5).success
     assert not ask(bench, by=9).success
+
+
+def test_a_graph_of_the_near_future_is_predicted(bench, tracking):
+    start(bench, tracking)
+    track(bench, tracking, 1.1)
+    bench.wait(lambda: len(bench.graphs) >= 2, "no second graph")
+    answer = ask(bench, stamp=c.to_time(1_300_000_000))
+    assert answer.success
+    graph = answer.graph
+    assert c.to_ns(graph.header.stamp) == c.to_ns(graph.stamp_b) == 1_300_000_000
+    assert graph.status == VesselGraph.STATUS_STALE
+    assert "predicted 0.20 s ahead" in graph.status_reason
+    assert graph.graph_id == bench.graphs[-1].graph_id
+    assert np.median(graph.sigma) > np.median(bench.graphs[-1].sigma)
+    assert "up to 0.5 s" in ask(bench, stamp=c.to_time(2 * SECOND)).message
+
+
+def test_a_covered_plane_is_told_in_the_same_pair(bench, tracking):
+    start(bench, tracking)
+    message = c.pair_to_msg(pair(stamp_ns=1_100_000_000))
+    message.mask_b.data = bytes(len(message.mask_b.data))
+    send(bench, tracking, bench.pairs, message)
+    bench.wait(lambda: len(bench.graphs) >= 2, "no second graph")
+    assert bench.graphs[-1].status == VesselGraph.STATUS_DEGRADED
+    assert "plane B" in bench.graphs[-1].status_reason
+
+
+def test_a_branch_is_added_under_the_same_id_and_the_reference_follows(bench, tracking):
+    references = bench.collect(VesselGraph, "/vessel_graph/reference", qos.latched())
+    whole = tree()
+    keep = whole.branch != whole.branch.max()
+    less = whole.with_(
+        edges=keep_nodes(len(whole), whole.edges, keep),
+        **{k: getattr(whole, k)[keep] for k in ("position", "radius", "branch", "confidence", "sigma", "seen_by")},
+    )
+    send(bench, tracking, bench.new, c.graph_to_msg(less))
+    track(bench, tracking, 1.0)
+    send(bench, tracking, bench.new, c.graph_to_msg(whole.with_(stamp_a_ns=SECOND, stamp_b_ns=SECOND)))
+    track(bench, tracking, 1.1)
+    bench.wait(lambda: len(references) >= 2, "no new reference")
+    assert references[0].graph_id == references[-1].graph_id
+    assert len(references[-1].x) == len(bench.graphs[-1].x) > len(less) + 5
 
 
 def test_saving(bench, tracking, tmp_path):

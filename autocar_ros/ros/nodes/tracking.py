@@ -28,9 +28,10 @@ _SILENCE = 1.0  # s without a pair: the graph is no longer confirmed by images
 class TrackingNode(StageNode):
     """``frame_pair`` and ``reconstruction/graph`` to ``vessel_graph`` and ``vessel_graph/reference``.
 
-    When pairs stop, the last graph is published once more with status STALE and its own exposure stamp. Services
-    ``~/reset`` (forget the graph), ``~/rebuild`` (keep it until the next reconstruction, which replaces it however good
-    it is), ``get_vessel_graph``, ``save_vessel_graph``.
+    The reference is the graph as it was when its `graph_id` or its number of nodes changed. When pairs stop, the last
+    graph is published once more with status STALE and its own exposure stamp. Services ``~/reset`` (forget the graph),
+    ``~/rebuild`` (keep it until the next reconstruction, which replaces it however good it is), ``get_vessel_graph``
+    (of the past, or predicted for the near future), ``save_vessel_graph``.
     """
 
     configs = (TrackingConfig,)
@@ -39,6 +40,7 @@ class TrackingNode(StageNode):
         super().__init__("tracking", **kwargs)
         self._sequence = 0
         self._last_id = self._id_base = 0  # ids go on when the tracker is made anew
+        self._last_size = 0  # nodes: they get more while the id stays
 
     def prepare(self) -> None:
         """Make outputs, services and the tracker."""
@@ -81,8 +83,8 @@ class TrackingNode(StageNode):
         if graph is None:
             return  # no graph yet
         graph = graph.with_(graph_id=self._id_base + graph.graph_id)
-        if graph.graph_id != self._last_id:
-            self._last_id = graph.graph_id
+        if (graph.graph_id, len(graph)) != (self._last_id, self._last_size):
+            self._last_id, self._last_size = graph.graph_id, len(graph)
             self.publish(self._reference, graph_to_msg(graph))
         self._send(graph)
 
@@ -122,6 +124,8 @@ class TrackingNode(StageNode):
             raise InvalidInputError("no vessel graph yet: it needs a reconstruction and a frame pair")
         if request.by == GetVesselGraph.Request.BY_STAMP:
             wanted = to_ns(request.stamp)
+            if wanted > max(graphs[-1].stamp_a_ns, graphs[-1].stamp_b_ns):
+                return self._predict(wanted)
             return min(graphs, key=lambda g: abs(g.stamp_a_ns - wanted)) if wanted else graphs[-1]
         if request.by != GetVesselGraph.Request.BY_PHASE or not 0 <= request.phase < 1:
             raise InvalidInputError(f"ask by stamp or by a phase in [0, 1), got by {request.by}, phase {request.phase}")
@@ -129,6 +133,10 @@ class TrackingNode(StageNode):
         if not phased:
             raise InvalidInputError("no graph has a cardiac phase: is there an ECG?")
         return min(phased, key=lambda g: abs((g.phase - request.phase + 0.5) % 1.0 - 0.5))
+
+    def _predict(self, stamp_ns: int) -> VesselGraph:
+        graph = self._tracker.predict(stamp_ns)
+        return graph.with_(graph_id=self._id_base + graph.graph_id, sequence=self._sequence)
 
     def _on_save(
         self, request: SaveVesselGraph.Request, response: SaveVesselGraph.Response
