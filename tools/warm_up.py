@@ -11,6 +11,7 @@ from autocar_ros.navigation.planner import plan_paths
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.synthetic.scene import Scene
 from autocar_ros.tracking.tracker import Tracker
+from autocar_ros.vessels.stenosis import find_stenoses
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     if graph is None:
         raise RuntimeError("the tracker took no graph")
     plan_paths(graph, GoalNode(len(graph) - 1))
+    find_stenoses(graph)
 
 
 if __name__ == "__main__":

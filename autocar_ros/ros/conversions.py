@@ -35,6 +35,7 @@ from autocar_ros.types import (
     SparseVolume,
     VesselGraph,
 )
+from autocar_ros.vessels.stenosis import Stenosis
 
 _M = 1e-3  # metres in a millimetre
 _NOMINAL_SID_TO_SOD = 1.5  # a CameraInfo does not hold the SID; it cancels out of every projection
@@ -265,6 +266,31 @@ def volume_cloud(volume: SparseVolume, stamp_ns: int) -> PointCloud2:
     return pack_cloud(header(stamp_ns), columns)
 
 
+def stenoses_to_msg(stenoses: Sequence[Stenosis], graph: VesselGraph) -> ros.StenosisArray:
+    """StenosisArray of the stenoses of a graph."""
+    return ros.StenosisArray(
+        header=header(graph.stamp_a_ns),
+        graph_id=graph.graph_id,
+        node=_pack("I", [s.node for s in stenoses]),
+        branch=_pack("I", [s.branch for s in stenoses]),
+        diameter_stenosis=_pack("f", [100 * s.diameter_stenosis for s in stenoses]),
+        minimal_lumen_diameter=_pack("f", [s.minimal_lumen_diameter * _M for s in stenoses]),
+        reference_diameter=_pack("f", [s.reference_diameter * _M for s in stenoses]),
+        length=_pack("f", [s.length * _M for s in stenoses]),
+    )
+
+
+def stenoses_from_msg(message: ros.StenosisArray) -> tuple[Stenosis, ...]:
+    """Stenoses of a message, which does not tell their confidence (NaN); arrays of different length are refused."""
+    columns = [_unpack(message.node, "u4", int), _unpack(message.branch, "u4", int)]
+    columns += [_unpack(message.diameter_stenosis, "f4") / 100]
+    columns += [_unpack(v, "f4") / _M for v in (message.minimal_lumen_diameter, message.reference_diameter)]
+    columns += [_unpack(message.length, "f4") / _M]
+    if len({len(column) for column in columns}) > 1:
+        raise InvalidInputError(f"arrays of stenoses differ in length: {[len(column) for column in columns]}")
+    return tuple(Stenosis(*row, confidence=np.nan) for row in zip(*(c.tolist() for c in columns), strict=True))
+
+
 # --- places and paths
 
 
@@ -406,7 +432,7 @@ def _quaternion(q: FloatArray) -> Quaternion:
 _KINDS = {"f": np.float32, "I": np.uint32, "B": np.uint8}
 
 
-def _pack(code: str, values: NDArray[Any]) -> array.array[Any]:
+def _pack(code: str, values: NDArray[Any] | Sequence[float]) -> array.array[Any]:
     packed = array.array(code)
     packed.frombytes(np.ascontiguousarray(values, _KINDS[code]).tobytes())
     return packed

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker
 
 from autocar_ros.figures.overlay import branch_color
-from autocar_ros.ros.conversions import length_to_msg, points_to_msg
+from autocar_ros.ros.conversions import length_to_msg, point_to_msg, points_to_msg
 from autocar_ros.ros.stamps import header
 from autocar_ros.types import GraphStatus, VesselGraph
+from autocar_ros.vessels.stenosis import Stenosis
 
 MarkerKey = tuple[str, int]  # namespace, id
+_LABEL = 4.0  # mm, height of the letters at a stenosis
 _FAINT = 0.3  # opacity of a graph that images do not confirm
 
 
@@ -31,6 +33,21 @@ def graph_markers(graph: VesselGraph, line_width: float) -> dict[MarkerKey, Mark
         marker.points = points_to_msg(ends)
         red, green, blue = branch_color(branch)
         marker.color = ColorRGBA(r=red, g=green, b=blue, a=opacity)
+        markers[marker.ns, marker.id] = marker
+    return markers
+
+
+def stenosis_markers(stenoses: Sequence[Stenosis], graph: VesselGraph) -> dict[MarkerKey, Marker]:
+    """Label with the percentage beside every stenosis of a graph."""
+    markers = {}
+    for s in stenoses:
+        marker = Marker(header=header(graph.stamp_a_ns), ns="stenosis", id=s.node)
+        marker.type, marker.action = Marker.TEXT_VIEW_FACING, Marker.ADD
+        marker.text = f"{s.diameter_stenosis:.0%}"
+        marker.scale.z = length_to_msg(_LABEL)
+        marker.pose.position = point_to_msg(graph.position[s.node] + _LABEL)
+        marker.pose.orientation.w = 1.0
+        marker.color = ColorRGBA(r=1.0, g=0.2, b=0.2, a=1.0)
         markers[marker.ns, marker.id] = marker
     return markers
 

@@ -29,6 +29,7 @@ from autocar_ros.types import (
     SparseVolume,
     VesselGraph,
 )
+from autocar_ros.vessels.stenosis import Stenosis
 
 FLOAT32 = 2e-7  # relative step of what travels as float32
 POSE = CArmPose(0.5, -0.3, 1100.0, 750.0, (0.2, 0.25), 40, 50)
@@ -351,3 +352,23 @@ def test_points_must_be_finite_and_in_the_world_frame():
     tip.header.frame_id = "map"
     with pytest.raises(InvalidInputError, match="'map'"):
         c.world_point(tip)
+
+
+@given(st.lists(st.tuples(numbers(0, 1), numbers(0, 5), numbers(1.5, 6), numbers(0, 30)), max_size=5))
+def test_stenoses_travel_in_metres_and_percent(rows):
+    sent = [Stenosis(7 + k, k, *row, confidence=0.9) for k, row in enumerate(rows)]
+    graph = VesselGraph(
+        np.zeros((0, 3)), np.zeros(0), np.zeros((0, 2), int), np.zeros(0, int), stamp_a_ns=5, graph_id=3
+    )
+    message = c.stenoses_to_msg(sent, graph)
+    assert (message.graph_id, message.header.stamp.nanosec, message.header.frame_id) == (3, 5, "carm_isocenter")
+    assert list(message.diameter_stenosis) == pytest.approx([100 * s.diameter_stenosis for s in sent], rel=FLOAT32)
+    got = c.stenoses_from_msg(deserialize_message(serialize_message(message), ros.StenosisArray))
+    assert [(s.node, s.branch) for s in got] == [(s.node, s.branch) for s in sent]
+    for name in ("diameter_stenosis", "minimal_lumen_diameter", "reference_diameter", "length"):
+        assert [getattr(s, name) for s in got] == pytest.approx([getattr(s, name) for s in sent], rel=2 * FLOAT32)
+
+
+def test_stenoses_of_different_number_are_refused():
+    with pytest.raises(InvalidInputError, match="differ in length"):
+        c.stenoses_from_msg(ros.StenosisArray(node=[1, 2], branch=[0]))

@@ -9,7 +9,7 @@ from ros.probe import BEST_EFFORT
 from ros.scenes import pair, tree
 from std_srvs.srv import Trigger
 
-from autocar_ros.msg import FramePair, VesselGraph
+from autocar_ros.msg import FramePair, StenosisArray, VesselGraph
 from autocar_ros.ros import conversions as c
 from autocar_ros.ros import qos
 from autocar_ros.ros.nodes.tracking import TrackingNode
@@ -54,6 +54,24 @@ def test_pairs_of_mode_phase_are_used_though_plane_a_repeats_and_runs_back(bench
     bench.wait(lambda: len(bench.graphs) >= 4, "pairs were dropped")
     assert len({g.graph_id for g in bench.graphs}) == 1
     assert not tracking.diagnostics.dropped
+
+
+def test_stenoses_are_told_once_a_second_while_the_graph_is_to_be_trusted(bench, tracking):
+    told = bench.collect(StenosisArray, "/stenoses")
+    bench.wait_matched("/stenoses")
+    narrowed = tree()
+    narrowed.radius[40:60] *= 1 - 0.6 * np.exp(-(((np.arange(20) - 9) / 4) ** 2))
+    send(bench, tracking, bench.new, c.graph_to_msg(narrowed))
+    for seconds in (1.0, 1.1, 1.2, 2.1):
+        track(bench, tracking, seconds)
+    bench.wait(lambda: len(told) == 2, "not two messages on stenoses")
+    assert [g.status for g in bench.graphs] == [GraphStatus.OK] * 4
+    (found,) = c.stenoses_from_msg(told[0])
+    assert (told[0].header.stamp, told[0].graph_id) == (bench.graphs[0].header.stamp, bench.graphs[0].graph_id)
+    assert abs(found.node - 49) <= 1
+    assert found.branch == 1
+    assert found.diameter_stenosis == pytest.approx(0.6, abs=0.1)
+    assert found.reference_diameter == pytest.approx(3.0, rel=0.1)
 
 
 def test_no_graph_before_a_reconstruction(bench, tracking):

@@ -11,9 +11,10 @@ from autocar_ros.msg import CArmPose, FramePair, VesselGraph
 from autocar_ros.ros import conversions as c
 from autocar_ros.ros.clouds import unpack_cloud
 from autocar_ros.ros.images import image_to_msg
-from autocar_ros.ros.markers import deletions, graph_markers
+from autocar_ros.ros.markers import deletions, graph_markers, stenosis_markers
 from autocar_ros.ros.nodes.visualization import VisualizationNode
 from autocar_ros.types import GraphStatus
+from autocar_ros.vessels.stenosis import Stenosis
 
 
 def test_one_marker_per_branch_with_all_its_edges():
@@ -28,6 +29,14 @@ def test_one_marker_per_branch_with_all_its_edges():
 def test_markers_of_a_graph_that_is_not_confirmed_are_faint():
     markers = graph_markers(tree().with_(status=GraphStatus.STALE), 0.8)
     assert all(m.color.a < 0.5 for m in markers.values())
+
+
+def test_a_stenosis_is_labelled_beside_its_node():
+    ((key, label),) = stenosis_markers([Stenosis(30, 0, 0.654, 1.0, 2.9, 8.0, 0.9)], tree()).items()
+    assert key == ("stenosis", 30)
+    assert label.type == Marker.TEXT_VIEW_FACING
+    assert label.text == "65%"
+    assert abs(label.pose.position.x) < 0.01  # node 30 is the bifurcation, at the origin
 
 
 def test_deletions_name_the_marker():

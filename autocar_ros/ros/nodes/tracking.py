@@ -11,22 +11,26 @@ from std_srvs.srv import Trigger
 from autocar_ros import msg as ros
 from autocar_ros.config import TrackingConfig
 from autocar_ros.errors import InvalidInputError
+from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.msg import FramePair
 from autocar_ros.ros import qos
-from autocar_ros.ros.conversions import graph_from_msg, graph_to_msg, pair_from_msg
+from autocar_ros.ros.conversions import graph_from_msg, graph_to_msg, pair_from_msg, stenoses_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import graph_stamp, pair_stamp, to_ns
 from autocar_ros.srv import GetVesselGraph, SaveVesselGraph
 from autocar_ros.tracking.tracker import Tracker
-from autocar_ros.types import GraphStatus, VesselGraph
+from autocar_ros.types import NANOSECONDS, GraphStatus, VesselGraph
+from autocar_ros.types import FramePair as Pair
 from autocar_ros.vessels.export import save_graph
+from autocar_ros.vessels.stenosis import find_stenoses
 
 _HISTORY = 300  # graphs kept for get_vessel_graph
+_JUDGED = 1.0  # s between messages on stenoses
 _SILENCE = 1.0  # s without a pair: the graph is no longer confirmed by images
 
 
 class TrackingNode(StageNode):
-    """``frame_pair`` and ``reconstruction/graph`` to ``vessel_graph`` and ``vessel_graph/reference``.
+    """``frame_pair`` and ``reconstruction/graph`` to ``vessel_graph``, ``vessel_graph/reference`` and ``stenoses``.
 
     The reference is the graph as it was when its `graph_id` or its number of nodes changed. When pairs stop, the last
     graph is published once more with status STALE and its own exposure stamp. Services ``~/reset`` (forget the graph),
@@ -46,6 +50,7 @@ class TrackingNode(StageNode):
         """Make outputs, services and the tracker."""
         self._graphs = self.output(ros.VesselGraph, "vessel_graph")
         self._reference = self.output(ros.VesselGraph, "vessel_graph/reference", qos.latched())
+        self._stenoses = self.output(ros.StenosisArray, "stenoses")
         self._history: deque[VesselGraph] = deque(maxlen=_HISTORY)
         self.reconfigure()
         self.service(Trigger, "~/reset", self._on_reset)
@@ -71,6 +76,7 @@ class TrackingNode(StageNode):
         self._tracker.reset()
         self._new: VesselGraph | None = None
         self._history.clear()
+        self._judged_ns: int | None = None
 
     def _on_new_graph(self, message: ros.VesselGraph) -> None:
         self._new = graph_from_msg(message)
@@ -87,6 +93,15 @@ class TrackingNode(StageNode):
             self._last_id, self._last_size = graph.graph_id, len(graph)
             self.publish(self._reference, graph_to_msg(graph))
         self._send(graph)
+        self._tell_stenoses(graph, pair)
+
+    def _tell_stenoses(self, graph: VesselGraph, pair: Pair) -> None:
+        """Stenoses of a graph to be trusted, once in `_JUDGED` s of exposures."""
+        due = self._judged_ns is None or abs(graph.stamp_a_ns - self._judged_ns) >= _JUDGED * NANOSECONDS
+        if due and graph.status == GraphStatus.OK:
+            self._judged_ns = graph.stamp_a_ns
+            found = find_stenoses(graph, (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b)))
+            self.publish(self._stenoses, stenoses_to_msg(found, graph))
 
     def _send(self, graph: VesselGraph) -> None:
         self._sequence += 1

@@ -18,15 +18,19 @@ from autocar_ros.msg import FramePair
 from autocar_ros.ros import conversions, qos
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
-from autocar_ros.ros.markers import MarkerKey, deletions, graph_markers
+from autocar_ros.ros.markers import MarkerKey, deletions, graph_markers, stenosis_markers
 from autocar_ros.ros.stamps import graph_stamp, optical_frame, pair_stamp, to_ns
 from autocar_ros.types import NANOSECONDS, VesselGraph
+from autocar_ros.vessels.stenosis import Stenosis
 
 _REMEMBERED = 320  # frames and poses kept for their graph: in mode phase one serves again seconds later
 
 
 class VisualizationNode(StageNode):
-    """``vessel_graph`` to markers and points, with frames and poses to overlays; CArmPose to CameraInfo and TF."""
+    """``vessel_graph`` to markers and points, with frames and poses to overlays, with ``stenoses`` to labels.
+
+    CArmPose to CameraInfo and TF.
+    """
 
     configs = (VisualizationConfig,)
 
@@ -50,6 +54,7 @@ class VisualizationNode(StageNode):
             self.input(Image, f"{name}/image_raw", partial(self._on_image, plane), qos.stream())
             self.input(ros.CArmPose, f"{name}/carm_pose", partial(self._on_pose, plane), qos.stream(), ordered=False)
         self.input(FramePair, "frame_pair", self._on_pair, stamp=pair_stamp)
+        self.input(ros.StenosisArray, "stenoses", self._on_stenoses, ordered=False)
         self.input(ros.VesselGraph, "vessel_graph", self._on_graph, ordered=False, needed=True, stamp=graph_stamp)
 
     def clear(self) -> None:
@@ -57,6 +62,7 @@ class VisualizationNode(StageNode):
         self._images: OrderedDict[tuple[str, int], Image] = OrderedDict()
         self._poses: OrderedDict[tuple[str, int], ros.CArmPose] = OrderedDict()
         self._drawn_ns: int | None = None
+        self._stenoses: tuple[int, tuple[Stenosis, ...]] = (0, ())  # of which graph_id
 
     def _on_image(self, plane: str, message: Image) -> None:
         _remember(self._images, (plane, to_ns(message.header.stamp)), message)
@@ -69,6 +75,9 @@ class VisualizationNode(StageNode):
         pose, stamp, frame = conversions.pose_from_msg(message), to_ns(message.header.stamp), optical_frame(plane)
         self.publish(self._infos[plane], conversions.camera_info(pose, stamp, frame))
         self.publish(self._transforms, TFMessage(transforms=[conversions.camera_transform(pose, stamp, frame)]))
+
+    def _on_stenoses(self, message: ros.StenosisArray) -> None:
+        self._stenoses = message.graph_id, conversions.stenoses_from_msg(message)
 
     def _on_graph(self, message: ros.VesselGraph) -> None:
         if not self._is_due():
@@ -88,6 +97,9 @@ class VisualizationNode(StageNode):
 
     def _show_markers(self, graph: VesselGraph) -> None:
         markers = graph_markers(graph, self.parameters[VisualizationConfig].line_width)
+        graph_id, stenoses = self._stenoses
+        if graph_id == graph.graph_id:
+            markers |= stenosis_markers([s for s in stenoses if s.node < len(graph)], graph)
         gone = deletions(self._shown - markers.keys(), graph.stamp_a_ns)
         self._shown = set(markers)
         self.publish(self._markers, MarkerArray(markers=[*gone, *markers.values()]))
