@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from autocar_ros.vessels import tree
 
@@ -74,6 +75,22 @@ def test_smooth_path_keeps_ends_and_straight_lines(rng):
     smooth = tree.smooth_path(noisy, 3.0)
     np.testing.assert_allclose(smooth[[0, -1]], noisy[[0, -1]], atol=1e-9)
     assert np.abs(np.diff(smooth, 2, axis=0)).mean() < 0.1 * np.abs(np.diff(noisy, 2, axis=0)).mean()
+
+
+@pytest.mark.parametrize("count", [3, 7, 60])
+def test_smooth_path_is_gaussian_smoothing_odd_about_both_ends(rng, count):
+    values = rng.normal(size=(count, 2))
+    ramp = np.linspace(values[0], values[-1], count)
+    rest = values - ramp
+    endless = np.concatenate([rest[:-1], -rest[:0:-1]])  # one period
+    expected = ramp + ndimage.gaussian_filter1d(endless, 2.0, axis=0, mode="wrap")[:count]
+    np.testing.assert_allclose(tree.smooth_path(values, 2.0), expected, atol=1e-12)
+
+
+def test_chain_tangents_are_unit_differences():
+    tangent = tree.chain_tangents(np.append(POINTS, [[9.0, 9]], 0), LINE)
+    assert tangent[1] == pytest.approx((POINTS[2] - POINTS[0]) / np.linalg.norm(POINTS[2] - POINTS[0]))
+    np.testing.assert_allclose(np.linalg.norm(tangent, axis=1), [1, 1, 1, 1, 1, 1, 0])
 
 
 @given(st.integers(2, 40), st.integers(0, 1000))
