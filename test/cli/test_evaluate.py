@@ -92,3 +92,16 @@ def test_phantom_that_is_not_there(autocar, tmp_path):
     result = autocar("evaluate", "phantom", "--data", tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert "centreline_lps_mm.csv" in result.stderr
+
+
+def test_stenosis(autocar, tmp_path):
+    result = autocar("evaluate", "stenosis", "--cases", 1, "--seed", 3001, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(metrics["methods"]) == {"true centreline", "lifting"}
+    best = metrics["methods"]["true centreline"]
+    assert best["trees"] == 1
+    assert best["radius_error_mm"] < 0.04
+    assert best["sensitivity_50_80"]["share"] in (None, 1.0)
+    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "stenoses.png").exists()
