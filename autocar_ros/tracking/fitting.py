@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -94,10 +95,8 @@ def _pull_to_lines(
     sums = np.zeros(2)
     for view in views:
         match = view.match(position, tangent)
-        weight = match.alignment**2 / (1 + (match.distance / scale) ** 2) ** 2 * match.inside
-        _add_lines(system, weight, match.gradient, match.offset)
-        sums += weight @ np.stack([match.offset**2, np.full(len(weight), NOISE**2)], 1)
-    return float(max(sums[0] / max(sums[1], 1e-12), 1.0))
+        sums += _add_lines(system, match, scale)
+    return float(max(sums[0] / max(sums[1] * NOISE**2, 1e-12), 1.0))
 
 
 def _pull_to_points(
@@ -123,22 +122,33 @@ def _hold(system: System, weight: FloatArray, missing: FloatArray) -> None:
 
 
 @njit(cache=True)
-def _add_lines(system, weight, gradient, offset):  # type: ignore[no-untyped-def]
-    for i in range(len(weight)):
+def _add_lines(system, match, scale):  # type: ignore[no-untyped-def]
+    """Add the distances of a match; the sum of their weighted squares, and that of the weights."""
+    sums = np.zeros(2)
+    for i in range(len(match.offset)):
+        if not match.inside[i]:
+            continue
+        weight = (match.alignment[i] / (1 + (match.distance[i] / scale) ** 2)) ** 2
+        sums[0] += weight * match.offset[i] ** 2
+        sums[1] += weight
         for r in range(3):
-            weighted = weight[i] * gradient[i, r]
-            system.right[i, r] -= weighted * offset[i]
+            weighted = weight * match.gradient[i, r]
+            system.right[i, r] -= weighted * match.offset[i]
             for c in range(3):
-                system.own[i, r, c] += weighted * gradient[i, c]
+                system.own[i, r, c] += weighted * match.gradient[i, c]
+    return sums
 
 
 @njit(cache=True)
 def _tangents(position, before, after):  # type: ignore[no-untyped-def]
     along = np.empty_like(position)
     for i in range(len(position)):
-        along[i] = position[after[i]] - position[before[i]]
-        length = np.sqrt(along[i, 0] ** 2 + along[i, 1] ** 2 + along[i, 2] ** 2)
-        along[i] /= max(length, 1e-9)
+        square = 0.0
+        for axis in range(3):
+            along[i, axis] = position[after[i], axis] - position[before[i], axis]
+            square += along[i, axis] ** 2
+        for axis in range(3):
+            along[i, axis] /= max(math.sqrt(square), 1e-9)
     return along
 
 

@@ -43,12 +43,24 @@ class Smoothness:
     def add(self, system: System, position: FloatArray, like: FloatArray, stretch: float, bend: float) -> None:
         """Add both energies to a system for a correction (N, 3) mm of `position` (N, 3) mm.
 
+        The turns that are wanted are those of the graph as it lies now: turned as a whole.
+
         Parameters
         ----------
         like : (N, 3) mm, shape whose steps are wanted
         stretch, bend : weights, mm^2 and mm^4
         """
-        _add(self.tree, system, position, like, self._shape, stretch * self._stretch, bend * self._bend)
+        shape = self._shape @ rotation(self._shape, position).T
+        _add(self.tree, system, position, like, shape, stretch * self._stretch, bend * self._bend)
+
+
+def rotation(start: FloatArray, end: FloatArray) -> FloatArray:
+    """(3, 3) rotation of points (N, 3) that brings them nearest to where they end (Kabsch 1976)."""
+    if len(start) == 0:
+        return np.eye(3)
+    u, _, v = np.linalg.svd((end - end.mean(0)).T @ (start - start.mean(0)))
+    u[:, 2] *= np.linalg.det(u) * np.linalg.det(v)  # no mirror
+    return np.asarray(u @ v)
 
 
 @njit(cache=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from autocar_ros.types import IntArray
+
+
+STAYS, FALLS = 1, 2  # states of a pixel; 0 is background
+_BITS = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32)  # of the neighbours of a pixel
 
 
 def thin(vessel: NDArray[np.uint8]) -> IntArray:
@@ -20,7 +25,10 @@ def thin(vessel: NDArray[np.uint8]) -> IntArray:
     -------
     (M, 2) row and column of what is left, in reading order
     """
-    left = _thin((vessel.ravel() > 0).astype(np.uint8), vessel.shape[1], _REMOVABLE)
+    filled = np.minimum(vessel, 1)
+    place = np.flatnonzero(filled.view(np.bool_))
+    around = cv2.filter2D(filled, -1, _BITS).ravel()
+    left = place[_thin(place, around, vessel.shape[1], _REMOVABLE)]
     return np.stack(np.divmod(left, vessel.shape[1]), axis=1)
 
 
@@ -39,58 +47,40 @@ _REMOVABLE = _removable()
 
 
 @njit(cache=True)
-def _thin(image, columns, removable):  # type: ignore[no-untyped-def]
-    """Flat indices of the pixels that stay; `image` (rows * columns,) is used up."""
+def _thin(vessel, around, columns, removable):  # type: ignore[no-untyped-def]
+    """Which of the pixels `vessel` (M,), flat indices, stay.
+
+    `around` (rows * columns,) holds the neighbours of every pixel as bits, and is kept up to date. A pixel is looked at
+    again in the two half-steps after its surroundings have changed.
+    """
     ring = np.array([-columns, -columns + 1, 1, columns + 1, columns, columns - 1, -1, -columns - 1])
-    vessel = np.flatnonzero(image)
-    look = np.empty(9 * len(vessel) + 1, np.int64)
-    asked = np.zeros(len(image), np.int32)
-    removed = np.empty((2, len(vessel) + 1), np.int64)
-    count = np.zeros(2, np.int64)
-    step = looking = 0
+    state, listed = np.zeros(len(around), np.uint8), np.full(len(around), -1, np.int32)
+    changed, count = np.empty((2, len(vessel)), np.int64), np.zeros(2, np.int64)
+    falling = np.empty(len(vessel), np.int64)
     for pixel in vessel:
-        for way in ring[::2]:
-            if image[pixel + way] == 0:
-                look[looking] = pixel
-                looking += 1
-                break
-    while looking > 0 or step < 2:
-        half = step % 2
-        step += 1
-        count[half] = 0
-        for k in range(looking):
-            if removable[half, _around(image, look[k], ring)]:
-                removed[half, count[half]] = look[k]
-                count[half] += 1
-        for k in range(count[half]):
-            image[removed[half, k]] = 0
-        looking = _alive(image, look, looking) if step == 1 else 0  # the other half-step has not looked yet
+        state[pixel] = STAYS
+        if around[pixel] != 255:
+            changed[1, count[1]] = pixel
+            count[1] += 1
+    step = 0
+    while count.sum() > 0:
+        half, fallen = step % 2, 0
         for h in range(2):
-            for k in range(count[h]):
-                for way in ring:
-                    pixel = removed[h, k] + way
-                    if image[pixel] and asked[pixel] != step:
-                        asked[pixel] = step
-                        look[looking] = pixel
-                        looking += 1
-    return vessel[image[vessel] > 0]
-
-
-@njit(cache=True)
-def _around(image, pixel, ring):  # type: ignore[no-untyped-def]
-    """The neighbours of a pixel as bits."""
-    code = 0
-    for bit in range(8):
-        code |= image[pixel + ring[bit]] << bit
-    return code
-
-
-@njit(cache=True)
-def _alive(image, look, count):  # type: ignore[no-untyped-def]
-    """Keep of the first `count` places in `look` those that are still set; how many."""
-    kept = 0
-    for k in range(count):
-        if image[look[k]]:
-            look[kept] = look[k]
-            kept += 1
-    return kept
+            for pixel in changed[h, : count[h]]:
+                if state[pixel] == STAYS and removable[half, around[pixel]]:
+                    state[pixel] = FALLS
+                    falling[fallen] = pixel
+                    fallen += 1
+        count[half] = 0
+        for pixel in falling[:fallen]:
+            state[pixel] = 0
+        for pixel in falling[:fallen]:
+            for bit in range(8):
+                other = pixel + ring[bit]
+                around[other] &= ~(1 << (bit + 4) % 8)
+                if state[other] == STAYS and listed[other] != step:
+                    listed[other] = step
+                    changed[half, count[half]] = other
+                    count[half] += 1
+        step += 1
+    return state[vessel] == STAYS
