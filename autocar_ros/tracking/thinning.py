@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from autocar_ros.types import IntArray
 
-
 STAYS, FALLS = 1, 2  # states of a pixel; 0 is background
 _BITS = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32)  # of the neighbours of a pixel
 

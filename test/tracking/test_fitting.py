@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tracking.scenes import CAMERAS, TREE, mask, truth
+from tracking.scenes import CAMERAS, TREE, mask
 
 from autocar_ros.config import TrackingConfig
 from autocar_ros.tracking.fitting import Refit
@@ -59,7 +59,7 @@ def test_targets_in_space_alone_move_the_graph(x, y, z):
 
 def test_targets_of_some_nodes_move_their_neighbours():
     target = np.full((len(TREE), 3), np.nan)
-    target[::5] = TREE.position[::5] + [0.0, 1.0, 0.0]
+    target[::5] = TREE.position[::5] + np.array([0.0, 1.0, 0.0])
     fit = REFIT(TREE.position, [], points=(target, np.full(len(TREE), 4.0)))
     np.testing.assert_allclose((fit.position - TREE.position)[:, 1].mean(), 1.0, atol=0.1)
 
