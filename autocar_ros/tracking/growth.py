@@ -50,10 +50,10 @@ def graft(living: VesselGraph, new: VesselGraph, views: tuple[View | str, View |
     distance, nearest = (np.asarray(found) for found in tree.query(new.position))
     cosine = np.abs(np.einsum("nc,nc->n", _directions(new), _directions(living)[nearest]))
     unknown = (distance > KNOWN) | (cosine < PARALLEL) & (distance > APART)
-    unexplained = [_unexplained(living, view) for view in (a, b)]
+    looks = [(view, KDTree(view.points), _unexplained(living, view)) for view in (a, b)]
     taken, joints = np.zeros(len(new), np.bool_), []
     for run in _runs(new, unknown):
-        seen = [_seen_new(new.position[run], view, free) for view, free in zip((a, b), unexplained, strict=True)]
+        seen = [_seen_new(new.position[run], *look) for look in looks]
         joint = _joint(new, run, nearest, distance)
         if joint and min(on for on, _ in seen) >= MOST_SEEN and max(free for _, free in seen) >= UNEXPLAINED:
             whole = _towards_living(new, run, distance)
@@ -120,10 +120,10 @@ def _unexplained(living: VesselGraph, view: View) -> NDArray[np.bool_]:
     return np.isinf(KDTree(pixels).query(view.points, distance_upper_bound=near)[0])
 
 
-def _seen_new(points: FloatArray, view: View, unexplained: NDArray[np.bool_]) -> tuple[float, float]:
+def _seen_new(points: FloatArray, view: View, tree: KDTree, unexplained: NDArray[np.bool_]) -> tuple[float, float]:
     """Share of points (N, 3) on the vessels of a view, and share of those where their centreline is unexplained."""
     pixels, depth = view.camera.project(points)
-    distance, index = (np.asarray(found) for found in KDTree(view.points).query(pixels))
+    distance, index = (np.asarray(found) for found in tree.query(pixels))
     outside = (distance - view.radius[index]) * view.camera.mm_per_pixel(depth)
     on = view.camera.contains(pixels) & (outside <= BESIDE)
     return float(on.mean()), float(unexplained[index[on]].mean()) if on.any() else 0.0

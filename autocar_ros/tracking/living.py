@@ -117,4 +117,4 @@ class Living:
         if len(changed) < count:
             shapes = [(stamp, shape[origin]) for stamp, shape in self._shapes if len(shape) == count]
             self._shapes = deque(shapes, maxlen=HISTORY)
-        return self.fit(Expected(start, np.full(len(start), UNSURE)), views, rounds=2)
+        return self.fit(Expected(start, np.full(len(start), UNSURE)), views)

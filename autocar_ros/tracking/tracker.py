@@ -50,7 +50,7 @@ class Tracker:
         self._repeats = Repeats()
         self._recent: deque[Seen] = deque(maxlen=RECENT)
         self._newest: int | None = None
-        self._grown = -(2**62)  # stamp of the last growth
+        self._compared = -(2**62)  # stamp of the last comparison with a new graph
         self._not_ok = 0
         self._forced = False
 
@@ -168,8 +168,8 @@ class Tracker:
         living, c = self._living, self._config
         if living is None or fit is None or self._forced:
             return self._take(*self._caught_up(new))
-        if fit.coverage < c.good_coverage or now - self._grown >= c.growth_pause * NANOSECONDS:
-            fit = self._grow(living, new, fit, views, now)
+        if fit.coverage < c.good_coverage or now - self._compared >= c.growth_pause * NANOSECONDS:
+            fit, self._compared = self._grow(living, new, fit, views), now
         if self.state == State.LOST or self._not_ok >= c.rebuild_pairs:
             other, other_fit = self._caught_up(new)
             if other_fit.coverage >= fit.coverage + c.rebuild_gain:
@@ -192,7 +192,7 @@ class Tracker:
         self._forced, self._not_ok = False, 0
         return fit
 
-    def _grow(self, living: Living, new: VesselGraph, fit: Fit, views: Views, now: int) -> Fit:
+    def _grow(self, living: Living, new: VesselGraph, fit: Fit, views: Views) -> Fit:
         """Cut what the images contradict and graft what the new graph has more; the fit of what is then there."""
         if living.on_vessels(fit) < OFF_VESSELS:
             return fit
@@ -206,7 +206,6 @@ class Tracker:
             old = living.graph.edges
             self._graph_id += not np.array_equal(grown.graph.edges[: len(old)], old)  # turned towards another root
             fit = living.become(grown, then, fit.position, views)
-        self._grown = now if cut_off or grown else self._grown
         return fit
 
     def _seen_at(self, stamp_ns: int) -> Views | None:
