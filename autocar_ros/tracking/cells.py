@@ -24,10 +24,10 @@ class Cells(NamedTuple):
     columns: int
 
 
-def sort_into_cells(points: FloatArray, size: float = CELL) -> tuple[Cells, IntArray]:
-    """Sort points (M, 2) px, at least one, into cells of a size in px; also their order (M,)."""
+def sort_into_cells(points: FloatArray) -> tuple[Cells, IntArray]:
+    """Sort points (M, 2) px, at least one, into cells; also their order (M,)."""
     low = points.min(0)
-    column, row = ((points - low) // size).astype(np.int64).T
+    column, row = ((points - low) // CELL).astype(np.int64).T
     rows, columns = int(row.max()) + 1, int(column.max()) + 1
     cell = row * columns + column
     order = np.argsort(cell, kind="stable")
@@ -66,24 +66,26 @@ def nearest_line(x, y, dx, dy, cells, direction, slant):  # type: ignore[no-unty
     return found
 
 
-def near_any(points: FloatArray, others: FloatArray, reach: float) -> NDArray[np.bool_]:
-    """(M,) whether any of the others (N, 2) px lies within `reach` px of points (M, 2) px."""
-    if len(others) == 0 or len(points) == 0:
-        return np.zeros(len(points), np.bool_)
-    cells, _ = sort_into_cells(others, reach)
-    return np.asarray(_near_any(points, cells, reach))
+def near_edges(cells: Cells, pixels: FloatArray, edges: IntArray, reach: float) -> NDArray[np.bool_]:
+    """(M,) whether a sorted point lies within `reach` px of any of the straight edges (E, 2) between pixels (N, 2)."""
+    return np.asarray(_near_edges(cells, np.ascontiguousarray(pixels), edges, reach))
 
 
 @njit(cache=True)
-def _near_any(points, cells, reach):  # type: ignore[no-untyped-def]
-    found = np.zeros(len(points), np.bool_)
-    for i in range(len(points)):
-        x, y = points[i]
-        column, row = math.floor((x - cells.low[0]) / reach), math.floor((y - cells.low[1]) / reach)
-        for r in range(max(row - 1, 0), min(row + 2, cells.rows)):
-            for c in range(max(column - 1, 0), min(column + 2, cells.columns)):
-                for k in range(cells.first[r * cells.columns + c], cells.first[r * cells.columns + c + 1]):
-                    if (cells.points[k, 0] - x) ** 2 + (cells.points[k, 1] - y) ** 2 <= reach * reach:
-                        found[i] = True
-                        break
-    return found
+def _near_edges(cells, pixels, edges, reach):  # type: ignore[no-untyped-def]
+    near = np.zeros(len(cells.points), np.bool_)
+    for i, j in edges:
+        ax, ay = pixels[i, 0] - cells.low[0], pixels[i, 1] - cells.low[1]
+        bx, by = pixels[j, 0] - pixels[i, 0], pixels[j, 1] - pixels[i, 1]
+        square = max(bx * bx + by * by, 1e-12)
+        left, right = min(ax, ax + bx) - reach, max(ax, ax + bx) + reach
+        top, bottom = min(ay, ay + by) - reach, max(ay, ay + by) + reach
+        for r in range(max(math.floor(top / CELL), 0), min(math.floor(bottom / CELL) + 1, cells.rows)):
+            for c in range(max(math.floor(left / CELL), 0), min(math.floor(right / CELL) + 1, cells.columns)):
+                cell = r * cells.columns + c
+                for k in range(cells.first[cell], cells.first[cell + 1]):
+                    x, y = cells.points[k, 0] - pixels[i, 0], cells.points[k, 1] - pixels[i, 1]
+                    along = min(max((x * bx + y * by) / square, 0.0), 1.0)
+                    if (x - along * bx) ** 2 + (y - along * by) ** 2 <= reach * reach:
+                        near[k] = True
+    return near

@@ -11,7 +11,7 @@ from numba import njit
 
 from autocar_ros.config import TrackingConfig
 from autocar_ros.tracking.observation import View
-from autocar_ros.tracking.smoothness import Smoothness
+from autocar_ros.tracking.smoothness import Smoothness, rotation
 from autocar_ros.tracking.solver import System, empty_system, inverse_blocks, solve
 from autocar_ros.types import FloatArray, IntArray, VesselGraph
 
@@ -41,6 +41,7 @@ class Refit:
     def __init__(self, graph: VesselGraph, config: TrackingConfig) -> None:
         self._config = config
         self._smoothness = Smoothness(graph)
+        self._shape = np.asarray(graph.position, float)
         self._before, self._after = _neighbours(graph)
 
     def __call__(
@@ -63,6 +64,7 @@ class Refit:
             return Solution(start, np.full(len(start), np.inf))
         c = self._config
         tree, position = self._smoothness.tree, start
+        shape = self._shape @ rotation(self._shape, start).T
         for length, scale in zip(_falling(FIRST_STIFFNESS, c.stiffness, c.iterations),
                                  _falling(c.reach, c.precision, c.iterations), strict=True):  # fmt: skip
             tangent = self.direction(position)
@@ -72,7 +74,7 @@ class Refit:
             _hold(system, np.full(len(start), ANCHOR), start - position)
             if expected is not None:
                 _hold(system, expected[1] * NOISE**2, expected[0] - position)
-            self._smoothness.add(system, position, start, length**2, c.shape_memory**4)
+            self._smoothness.add(system, position, start, shape, length**2, c.shape_memory**4)
             position = position + solve(tree, system)
         covariance = inverse_blocks(tree, system)
         variance = NOISE**2 * surprise * np.trace(covariance, axis1=1, axis2=2) / 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -59,10 +60,13 @@ class View:
 
     def match(self, position: FloatArray, tangent: FloatArray) -> Match:
         """Match nodes (N, 3) mm with unit tangents (N, 3): the nearest line that runs the same way."""
+        return Match(*_match(position, tangent, *self._lens, self.cells, self.direction))
+
+    @cached_property
+    def _lens(self) -> tuple[FloatArray, float, FloatArray]:
+        """Projection (3, 4), focal length in px, largest column and row."""
         c = self.camera
-        focal = 1.0 / float(c.mm_per_pixel(1.0))
-        limits = np.array([c.columns - 1.0, c.rows - 1.0])
-        return Match(*_match(position, tangent, c.projection, focal, limits, self.cells, self.direction))
+        return c.projection, 1.0 / float(c.mm_per_pixel(1.0)), np.array([c.columns - 1.0, c.rows - 1.0])
 
 
 def observe(mask: Mask, camera: Camera) -> View | str:

@@ -7,14 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autocar_ros.tracking.cells import near_any
+from autocar_ros.tracking.cells import near_edges
 from autocar_ros.tracking.observation import View
 from autocar_ros.types import FloatArray, IntArray, SeenBy
 from autocar_ros.vessels.radius import fuse_radius
-from autocar_ros.vessels.reprojection import COVERAGE_DISTANCE, sample_edges
+from autocar_ros.vessels.reprojection import COVERAGE_DISTANCE
 
 ALIGNED = 0.8  # |cosine|: a radius is taken only from a vessel that runs the same way
-SAMPLE = 1.0  # mm between the points that stand for an edge
 
 
 class Sight(NamedTuple):
@@ -80,7 +79,7 @@ def fused_radius(fit: Fit) -> FloatArray:
 
 def _coverage(position: FloatArray, edges: IntArray, view: View) -> float:
     """Share of a mask's centreline within 3 mm (at the isocentre) of the projected graph."""
-    pixels, _ = view.camera.project(sample_edges(position, edges, SAMPLE))
+    pixels, _ = view.camera.project(position)
     depth = float(view.camera.project(np.zeros((1, 3)))[1][0])
     near = COVERAGE_DISTANCE / float(view.camera.mm_per_pixel(depth))
-    return float(near_any(view.points, pixels, near).mean())
+    return float(near_edges(view.cells, pixels, edges, near).mean())

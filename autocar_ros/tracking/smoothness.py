@@ -16,13 +16,13 @@ class Smoothness:
     """Quadratic energies of the positions (N, 3) mm of the nodes of a tree.
 
     `stretch` penalises that steps from parent to child differ from those of another shape, `bend` that turns, which
-    are the differences of two such steps in a row, differ from those of the graph. Both are scaled so that a weight of
+    are the differences of two such steps in a row, do. Both are scaled so that a weight of
     L^2 or L^4 (mm^2, mm^4) averages the data over about L mm.
 
     Parameters
     ----------
     graph : VesselGraph
-        Its topology and shape; they count as long as `graph_id` stays. Edges that close a loop are left out.
+        Its topology and edge lengths count, as long as `graph_id` stays. Edges that close a loop are left out.
 
     Attributes
     ----------
@@ -38,19 +38,18 @@ class Smoothness:
         mean = float(length[child].mean()) if child.any() else 1.0
         self._stretch = np.where(child, 1.0 / (mean * length), 0.0)
         self._bend = np.where(self.tree.grandparent >= 0, 1.0 / mean**4, 0.0)
-        self._shape = np.ascontiguousarray(graph.position, float)
 
-    def add(self, system: System, position: FloatArray, like: FloatArray, stretch: float, bend: float) -> None:
+    def add(
+        self, system: System, position: FloatArray, like: FloatArray, shape: FloatArray, stretch: float, bend: float
+    ) -> None:
         """Add both energies to a system for a correction (N, 3) mm of `position` (N, 3) mm.
-
-        The turns that are wanted are those of the graph as it lies now: turned as a whole.
 
         Parameters
         ----------
         like : (N, 3) mm, shape whose steps are wanted
+        shape : (N, 3) mm, whose turns are wanted
         stretch, bend : weights, mm^2 and mm^4
         """
-        shape = self._shape @ rotation(self._shape, position).T
         _add(self.tree, system, position, like, shape, stretch * self._stretch, bend * self._bend)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tracking.scenes import CAMERAS, EMPTY, FULL, TREE, mask, truth
 
-from autocar_ros.tracking.cells import near_any, nearest_line, sort_into_cells
+from autocar_ros.tracking.cells import near_edges, nearest_line, sort_into_cells
 from autocar_ros.tracking.observation import SLANT, View, observe
 from autocar_ros.tracking.thinning import thin
 from autocar_ros.tracking.warp import carry
@@ -87,12 +87,16 @@ def test_match_is_the_best_of_all_lines(seed, count):
         assert cost[found] == pytest.approx(cost.min())
 
 
-@given(st.integers(0, 10**6), st.integers(0, 30), st.floats(0.5, 30))
-def test_near_any_is_that_of_all_pairs(seed, count, reach):
+@given(st.integers(0, 10**6), st.integers(0, 12), st.floats(0.5, 30))
+def test_near_edges_is_that_of_all_pairs(seed, count, reach):
     rng = np.random.default_rng(seed)
-    points, others = rng.uniform(-50, 50, (40, 2)), rng.uniform(-50, 50, (count, 2))
-    distance = np.linalg.norm(points[:, None] - others[None], axis=2)
-    np.testing.assert_array_equal(near_any(points, others, reach), (distance <= reach).any(1))
+    cells, _ = sort_into_cells(rng.uniform(-50, 50, (40, 2)))
+    pixels, edges = rng.uniform(-70, 70, (8, 2)), rng.integers(0, 8, (count, 2))
+    way = np.linspace(0, 1, 2001)[:, None]
+    lines = np.concatenate([np.zeros((0, 2)), *(pixels[i] + way * (pixels[j] - pixels[i]) for i, j in edges)])
+    distance = np.linalg.norm(cells.points[:, None] - lines, axis=2).min(1, initial=np.inf)
+    clear = np.abs(distance - reach) > 0.01
+    np.testing.assert_array_equal(near_edges(cells, pixels, edges, reach)[clear], (distance <= reach)[clear])
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (3, 3), (200, 5)])

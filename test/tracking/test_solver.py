@@ -32,7 +32,7 @@ def random_tree(rng: np.random.Generator, n: int) -> VesselGraph:
 def random_system(rng: np.random.Generator, graph: VesselGraph, stretch: float, bend: float) -> tuple[Tree, System]:
     n = len(graph)
     smoothness, system = Smoothness(graph), empty_system(n)
-    smoothness.add(system, rng.normal(size=(n, 3)), rng.normal(size=(n, 3)), stretch, bend)
+    smoothness.add(system, *rng.normal(size=(3, n, 3)), stretch, bend)
     root = rng.normal(size=(n, 3, 3))
     system.own[:] += root @ root.transpose(0, 2, 1) + 0.01 * np.eye(3)
     system.right[:] += rng.normal(size=(n, 3))
@@ -60,7 +60,7 @@ def test_covariance_of_a_long_stiff_chain():
         np.zeros(n, int),
     )
     smoothness, system = Smoothness(chain), empty_system(n)
-    smoothness.add(system, chain.position, chain.position, 1600.0, 4096.0)
+    smoothness.add(system, chain.position, chain.position, chain.position, 1600.0, 4096.0)
     normal = rng.normal(size=(n, 3))
     system.own[:] += 1e-3 * np.eye(3) + normal[:, :, None] * normal[:, None, :]
     matrix, _ = dense(smoothness.tree, system)
