@@ -21,7 +21,7 @@ from autocar_ros.cli.scoring import one_thread, usable_cores
 from autocar_ros.cli.sequences import EVENT_START, START, Conditions, Event, draw_conditions, exposures
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
-from autocar_ros.evaluation.dynamic import LATE, Drive, frame_scores, reaction, sequence_scores
+from autocar_ros.evaluation.dynamic import LATE, Drive, frame_scores, reaction, rebuild_scores, sequence_scores
 from autocar_ros.evaluation.report import (
     Section,
     method_table,
@@ -48,8 +48,8 @@ HOW_SCORED = (
     "born at; its part along the vessel, and across it in depth (half way between the rays) and in the image; common: "
     "length of the mean of all errors; born: distance from the vessel at which the nodes appeared. Pose error: from "
     "true nodes to where the believed poses put what both images show of them. Identity, dry too: moments between "
-    "injections count as well. Wrong though ok: share of moments of status OK whose median error is above 2 mm. Step: "
-    "processor time of the tracking step."
+    "injections count as well. Reconstruction: those of the key frames by themselves. Wrong though ok: "
+    "share of moments of status OK whose median error is above 2 mm. Step: processor time of the tracking step."
 )
 HOW_REACTED = (
     "Sequences filled with contrast all the time, plane B covered or frozen for 0.6 s, or the patient moved by 15 mm "
@@ -115,8 +115,7 @@ def score_sequence(seed: int, method: str, seconds: float, disturbance: float, e
     drive = Drive(Tracker(), _rebuilder(method))
     moments = list(drive(exposures(conditions, seconds)))
     frames = frame_scores(moments)
-    counts = {"reconstructions": float(drive.rebuilt), "reconstructions_failed": float(drive.failed)}
-    scores = sequence_scores(moments, frames) | counts
+    scores = sequence_scores(moments, frames) | rebuild_scores(drive)
     reactions = {}
     for event in Event if events else ():
         course = list(Drive(Tracker(), _rebuilder(method))(exposures(conditions, EVENT_SECONDS, event)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -56,14 +56,14 @@ class Moment(NamedTuple):
 class Drive:
     """Feeds a tracker as the nodes do: every pair, and every reconstruction `late` pairs after its key frame.
 
-    A key frame that comes while a reconstruction is on its way is passed over. `rebuilt` and `failed` count the
-    reconstructions that gave a graph, and those that gave none.
+    A key frame that comes while a reconstruction is on its way is passed over. `made` keeps the reconstructions, each
+    with the truth of its key frame; `failed` counts those that gave no graph.
     """
 
     tracker: Tracker
     rebuild: Rebuild
     late: int = LATE
-    rebuilt: int = 0
+    made: list[tuple[VesselGraph, VesselGraph]] = field(default_factory=list)
     failed: int = 0
 
     def __call__(self, exposures: Iterable[Exposure]) -> Iterator[Moment]:
@@ -73,17 +73,31 @@ class Drive:
         for k, (pair, truth, poses, shown) in enumerate(exposures):
             arrived = coming if k == due else None
             if pair.key_frame and k >= due:
-                coming, due = self._reconstruct(pair), k + self.late
+                coming, due = self._reconstruct(pair, truth), k + self.late
             begin = time.process_time()
             graph = self.tracker.update(pair, arrived)
             spent = 1e3 * (time.process_time() - begin)
             yield Moment(pair.stamp_a_ns / NANOSECONDS, graph, spent, truth, (pair.pose_a, pair.pose_b), poses, shown)
 
-    def _reconstruct(self, pair: FramePair) -> VesselGraph | None:
+    def _reconstruct(self, pair: FramePair, truth: VesselGraph) -> VesselGraph | None:
         graph = self.rebuild(pair)
-        self.rebuilt += graph is not None
-        self.failed += graph is None
+        if graph is None:
+            self.failed += 1
+        else:
+            self.made.append((graph, truth))
         return graph
+
+
+def rebuild_scores(drive: Drive) -> dict[str, float]:
+    """Scores of the reconstructions as they came, mean: what the tracking had to make do with."""
+    names = ("recall_2mm", "precision_2mm", "error_median_mm")
+    scored = [graph_score(graph, visible_part(truth), truth) for graph, truth in drive.made if is_filled(truth)]
+    means = {f"reconstruction_{name}": spread(getattr(s, name) for s in scored)["mean"] for name in names}
+    return {
+        **{name: np.nan if mean is None else mean for name, mean in means.items()},
+        "reconstructions": float(len(drive.made)),
+        "reconstructions_failed": float(drive.failed),
+    }
 
 
 def is_filled(truth: VesselGraph) -> bool:

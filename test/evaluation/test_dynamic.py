@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from tracking.scenes import POSES, TREE, pair, truth
 
-from autocar_ros.evaluation.dynamic import Drive, Exposure, frame_scores, is_filled, reaction, sequence_scores
+from autocar_ros.evaluation.dynamic import (
+    Drive,
+    Exposure,
+    frame_scores,
+    is_filled,
+    reaction,
+    rebuild_scores,
+    sequence_scores,
+)
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import GraphStatus, SeenBy
 
@@ -44,7 +52,10 @@ def test_a_reconstruction_arrives_late_and_key_frames_meanwhile_are_passed_over(
     moments = list(drive(exposed(12, keys=(1, 3, 4, 8))))
     assert asked == [1, 4, 8]
     assert [k for k, new in enumerate(parrot.given) if new is not None] == [4, 11]
-    assert (drive.rebuilt, drive.failed) == (2, 1)
+    assert (len(drive.made), drive.failed) == (2, 1)
+    scores = rebuild_scores(drive)
+    assert (scores["reconstructions"], scores["reconstructions_failed"]) == (2.0, 1.0)
+    assert 0 < scores["reconstruction_error_median_mm"] < 5.0  # it was made at another time
     assert [m.graph is None for m in moments[:5]] == [True] * 4 + [False]
 
 
