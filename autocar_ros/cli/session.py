@@ -11,7 +11,7 @@ from autocar_ros.errors import BagError, InvalidInputError
 from autocar_ros.evaluation.session import PLANES, TIMED, Session
 from autocar_ros.types import Image
 
-_MARK = "plane_a/image_raw"  # what every session has; what comes before is its namespace
+_MARK = "plane_a/carm_pose"  # what every session has; what comes before is its namespace
 _Keep = Callable[[Any, int], None]  # takes a message and its log time
 
 
@@ -27,6 +27,8 @@ def read_session(path: Path | str) -> Session:
         keepers["/diagnostics"] = lambda message, at: _keep_diagnostics(session, message, at)
         for message in bag.messages(keepers):
             keepers[message.topic](message.decode(), message.stamp_ns)
+    for plane in PLANES:  # a session of masks has no images
+        session.exposures[plane] = session.exposures[plane] or list(session.arrivals[f"plane_{plane}/mask"])
     return session
 
 

@@ -1,0 +1,108 @@
+"""`autocar bench chain`: the nodes from masks to the graph, timed over DDS on a bag that is played to them."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from autocar_ros.cli.session import read_session
+from autocar_ros.config import BagPlayerConfig, SimulationConfig
+from autocar_ros.evaluation.session import summarize
+from autocar_ros.synthetic.scene import ECG_RATE, Scene
+from autocar_ros.types import NANOSECONDS
+
+FRAME_RATE = 15.0  # Hz, of each plane
+LENGTH = 60.0  # s
+START_NS = NANOSECONDS  # stamp of the first exposure; 0 is no time
+BEGIN = 1.0  # s of the scene: contrast has arrived
+NODES = ("synchronization", "reconstruction", "tracking")
+ON_ITS_WAY = 2.0  # s after the last exposure
+STEPS = 3  # that `bench_chain` tells of
+
+
+def bench_chain(seed: int, advance: Callable[[str], None], length: float = LENGTH) -> dict[str, Any]:
+    """Play a bag of true masks to the nodes and time the graphs that come back.
+
+    Neither simulator nor segmentation run then: what is timed is synchronisation, reconstruction and tracking. Times
+    come from the player's clock, which advances 100 times a second: an exposure is played up to 10 ms late, and that
+    counts.
+    """
+    with tempfile.TemporaryDirectory(prefix="autocar_chain_") as folder:
+        place = Path(folder)
+        advance(f"Exposing {length:g} s")
+        write_mask_bag(place / "masks", Scene(SimulationConfig(seed=seed)), length)
+        advance("Running the nodes")
+        processor = _run(place, length)
+        advance("Reading what was recorded")
+        summary = summarize(read_session(place / "session"))
+    wanted = ("latency_ms", "frame_pairs", "drops", "troubles", "graph", "identity")
+    return {"exposed_s": length, "frame_rate_hz": FRAME_RATE, "cores": processor} | {k: summary[k] for k in wanted}
+
+
+def write_mask_bag(path: Path, scene: Scene, length: float) -> None:
+    """Write a bag of both planes' true masks and poses, the ECG and the true graphs."""
+    from autocar_ros.ros import qos
+    from autocar_ros.ros.bag import BagWriter
+    from autocar_ros.ros.conversions import ecg_to_msg, graph_to_msg, pose_to_msg
+    from autocar_ros.ros.images import image_to_msg
+    from autocar_ros.ros.stamps import optical_frame
+
+    with BagWriter(path) as bag:
+        sent = 0.0
+        for k in range(round(length * FRAME_RATE)):
+            time = k / FRAME_RATE
+            stamp = START_NS + round(time * NANOSECONDS)
+            first = math.ceil(sent * ECG_RATE - 1e-9) / ECG_RATE
+            samples = scene.ecg(BEGIN + first, BEGIN + time)
+            bag.write("/ecg", stamp, ecg_to_msg(samples, ECG_RATE, START_NS + round(first * NANOSECONDS)), qos.output())
+            sent = time
+            for plane in "ab":
+                frame = optical_frame(plane)
+                bag.write(
+                    f"/plane_{plane}/carm_pose", stamp, pose_to_msg(scene.pose(plane), stamp, frame), qos.output()
+                )
+                mask = image_to_msg(scene.mask(plane, BEGIN + time), stamp, frame)
+                bag.write(f"/plane_{plane}/mask", stamp, mask, qos.output())
+            truth = scene.truth(BEGIN + time).with_(stamp_a_ns=stamp, stamp_b_ns=stamp)
+            bag.write("/ground_truth/vessel_graph", stamp, graph_to_msg(truth), qos.output())
+
+
+def tables(found: dict[str, Any]) -> list[Table]:
+    """Tables of what `bench_chain` found."""
+    pairs = found["frame_pairs"]
+    title = f"{pairs['graphs_published']} graphs of {pairs['offered']} pairs; {pairs['before_first_graph']} before"
+    times = Table("from exposure to", "median, ms", "p95, ms", "p99, ms", "max, ms", title=title)
+    for topic, ms in found["latency_ms"].items():
+        if ms["n"]:
+            times.add_row(topic, *(f"{ms[q]:.0f}" for q in ("median", "p95", "p99", "max")))
+    cores = Table("process", "cores", title=f"Processor time; status {pairs['graph_status']}")
+    for name, share in found["cores"].items():
+        cores.add_row(name, f"{share:.2f}")
+    return [times, cores]
+
+
+def _run(place: Path, length: float) -> dict[str, float]:
+    """Play the bag `masks` of a folder to the nodes, record `session`; return the cores that each process kept busy."""
+    from autocar_ros.ros.chain import processing_nodes
+    from autocar_ros.ros.middleware import free_domain
+    from autocar_ros.ros.observer import Observer
+    from autocar_ros.ros.processes import NodeProcesses, NodeSpec
+
+    os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))  # not to meet other sessions
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    chain = [spec for spec in processing_nodes(use_sim_time=True) if spec.executable in NODES]
+    player_spec = NodeSpec("bag_player", parameters={"bag": str(place / "masks"), "topics": "all"})
+    with Observer(place / "session", use_sim_time=True) as observer, NodeProcesses(chain, place) as nodes:
+        nodes.wait_active()
+        with NodeProcesses([player_spec], place) as player:
+            player.wait_active()
+            observer.spin(length + BagPlayerConfig().delay + ON_ITS_WAY)
+            nodes.check()
+            spent = nodes.processor_time() | player.processor_time()
+    return {name: time / length for name, time in spent.items()}
