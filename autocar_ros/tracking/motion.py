@@ -19,7 +19,7 @@ BINS = 8  # of the phase, all of which have been seen in a full beat
 DAMPING = 0.1  # s in which a velocity is expected to fade while the beat is not known
 OWN_WAY = 0.15  # s in which a node comes back to the beat it has been seen in
 BREATH = 20.0  # mm/s by which the velocity of breathing changes in 1 s
-LASTS = 0.5  # s for which a velocity of breathing is trusted
+LASTS = 0.8  # s for which a velocity of breathing carries on
 CHANGE = 0.2  # mm by which the beat of the middle changes in 1 s
 MIDDLE = 0.2  # mm, 1-sigma of the middle of all nodes in a frame
 LONGEST_STEP = 0.25  # s, between frames that show the rate of the heart
@@ -152,7 +152,7 @@ class _Middle:
 
     def at(self, ahead: float, wave: FloatArray) -> FloatArray:
         """(3,) mm some s after the last frame."""
-        on = LASTS * (1 - np.exp(-ahead / LASTS))
+        on = ahead * np.exp(-ahead / LASTS)  # breathing turns back
         return np.asarray(self._shows(wave) @ self._goes_on(on) @ self.state)
 
     def add(self, step: float, wave: FloatArray, middle: FloatArray) -> None:
