@@ -49,6 +49,7 @@ class View:
     """Centreline of one mask with its camera."""
 
     camera: Camera
+    mask: Mask  # (rows, columns)
     cells: Cells
     direction: FloatArray  # (M, 2) unit, along the vessel
     radius: FloatArray  # (M,) px
@@ -87,7 +88,7 @@ def observe(mask: Mask, camera: Camera) -> View | str:
     points, direction = _local_lines(pixels, kept, np.zeros(crop.shape, np.bool_))
     _centre(points, direction, radius, crop)
     cells, order = sort_into_cells(points + np.array([left - 1.0, top - 1.0]))
-    return View(camera, cells, direction[order], np.maximum(radius[order].astype(float), 0.5))
+    return View(camera, mask, cells, direction[order], np.maximum(radius[order].astype(float), 0.5))
 
 
 @njit(cache=True)

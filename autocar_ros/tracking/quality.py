@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from autocar_ros.tracking.cells import near_edges
 from autocar_ros.tracking.observation import View
 from autocar_ros.types import FloatArray, IntArray, SeenBy
-from autocar_ros.vessels.radius import fuse_radius
+from autocar_ros.vessels.radius import fuse_radius, lumen_radius
 from autocar_ros.vessels.reprojection import COVERAGE_DISTANCE
-
-ALIGNED = 0.8  # |cosine|: a radius is taken only from a vessel that runs the same way
 
 
 class Sight(NamedTuple):
@@ -60,7 +58,7 @@ def look(position: FloatArray, tangent: FloatArray, edges: IntArray, view: View 
         seen=seen,
         inside=match.inside,
         distance=match.distance,
-        radius=np.where(seen & (match.alignment >= ALIGNED), view.radius[match.point] * match.size, np.nan),
+        radius=np.where(seen, lumen_radius(position, tangent, view.camera, view.mask), np.nan),
         residual=float(np.median((match.distance / match.size)[match.inside])) if match.inside.any() else np.nan,
         coverage=_coverage(position, edges, view),
     )
@@ -72,9 +70,8 @@ def seen_bits(fit: Fit) -> NDArray[np.uint8]:
 
 
 def fused_radius(fit: Fit) -> FloatArray:
-    """(N,) mm where both views show a node, else NaN."""
-    a, b = fit.a.radius, fit.b.radius
-    return np.where(np.isfinite(a) & np.isfinite(b), fuse_radius(a, b), np.nan)
+    """(N,) mm where both views show a node and one of them its border, else NaN."""
+    return np.where(fit.a.seen & fit.b.seen, fuse_radius(fit.a.radius, fit.b.radius), np.nan)
 
 
 def _coverage(position: FloatArray, edges: IntArray, view: View) -> float:
