@@ -42,7 +42,9 @@ class Refit:
     """
 
     def __init__(self, graph: VesselGraph, config: TrackingConfig) -> None:
-        self._config = config
+        lengths = _falling(FIRST_STIFFNESS, config.stiffness, config.iterations)
+        self._schedule = list(zip(lengths, _falling(config.reach, config.precision, config.iterations), strict=True))
+        self._bend = config.shape_memory**4
         self._smoothness = Smoothness(graph)
         self._shape = np.asarray(graph.position, float)
         self._before, self._after = _neighbours(graph)
@@ -65,12 +67,10 @@ class Refit:
         """
         if not views and expected is None and points is None:
             return Solution(start, np.full(len(start), np.inf))
-        c = self._config
         start = np.ascontiguousarray(start, float)
         tree, position = self._smoothness.tree, start
         shape = self._shape @ rotation(self._shape, start).T
-        for length, scale in zip(_falling(FIRST_STIFFNESS, c.stiffness, c.iterations),
-                                 _falling(c.reach, c.precision, c.iterations), strict=True):  # fmt: skip
+        for length, scale in self._schedule:
             tangent = self.direction(position)
             system = empty_system(len(start))
             surprise = _pull_to_lines(system, views, position, tangent, scale)
@@ -78,7 +78,7 @@ class Refit:
             _hold(system, np.full(len(start), ANCHOR), start - position)
             if expected is not None:
                 _hold(system, expected[1] * NOISE**2, expected[0] - position)
-            self._smoothness.add(system, position, start, shape, length**2, c.shape_memory**4)
+            self._smoothness.add(system, position, start, shape, length**2, self._bend)
             position = position + solve(tree, system)
         covariance = inverse_blocks(tree, system)
         variance = NOISE**2 * surprise * np.trace(covariance, axis1=1, axis2=2) / 3
@@ -89,9 +89,9 @@ class Refit:
         return np.asarray(_tangents(np.ascontiguousarray(position), self._before, self._after))
 
 
-def _falling(first: float, last: float, steps: int) -> FloatArray:
+def _falling(first: float, last: float, steps: int) -> list[float]:
     """Geometric series down to `last`."""
-    return np.geomspace(max(first, last), last, steps) if steps > 1 else np.array([last])
+    return [float(x) for x in np.geomspace(max(first, last), last, steps)] if steps > 1 else [last]
 
 
 def _pull_to_lines(
