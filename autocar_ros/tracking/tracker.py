@@ -20,6 +20,7 @@ from autocar_ros.types import NANOSECONDS, FramePair, GraphStatus, VesselGraph
 
 CLOCK_JUMP = NANOSECONDS  # pairs running backwards by more than this: another recording
 FARTHEST_AHEAD = 0.5  # s that a graph is predicted
+ENOUGH = 0.5  # points of a centreline for every node, of a tree filled well enough to be found elsewhere
 RECENT = 30  # pairs through which a late graph is brought to the present when no graph knows the way
 
 Seen = tuple[int, float, Views]  # stamp and phase of plane A, and what both planes show
@@ -154,6 +155,8 @@ class Tracker:
             return fit
         if living.on_vessels(fit) >= OFF_VESSELS or fit.coverage >= self._config.good_coverage:
             return fit  # nodes that show no contrast have not gone anywhere while the others explain the masks
+        if min(len(a.points), len(b.points)) < ENOUGH * len(living.graph):
+            return fit
         offset = find_shift(expected.position, (a, b))
         shifted = living.fit(expected.shifted(offset), views, rounds=2)
         if living.on_vessels(shifted) < OFF_VESSELS or shifted.coverage < fit.coverage:
