@@ -164,8 +164,8 @@ class SparseVolume:
 class VesselGraph:
     """The vessel tree: nodes on centrelines, edges from parent to child (root = ostium).
 
-    While `graph_id` stays the same, node i is the same anatomical point in every graph of the stream; nodes may be added
-    at the end.
+    While `graph_id` stays the same, node i is the same anatomical point in every graph of the stream; nodes may be
+    added at the end.
     """
 
     position: FloatArray  # (N, 3) mm

@@ -119,7 +119,8 @@ class Scene:
         p = self._of(plane)
         position = self.motion.displace(self.anatomy.graph.position, time) + (0.0 if shift is None else shift)
         filled = self.contrast.concentration(self.anatomy.distance, time) >= VISIBLE
-        chords = self._tubes.chords(p.camera, position, filled * (1.0 if shown is None else shown))
+        weight = np.where(filled, 1.0 if shown is None else shown, 0.0)
+        chords = self._tubes.chords(p.camera, position, weight)
         return np.where((chords > 0) & (p.detector.open_area > 0), np.uint8(255), np.uint8(0))
 
     def ecg(self, start: float, stop: float) -> FloatArray:

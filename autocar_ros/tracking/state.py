@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+import cv2
 import numpy as np
 
 from autocar_ros.config import TrackingConfig
@@ -120,8 +121,9 @@ def _changed(before: Mask, now: Mask) -> float:
     """
     if before.shape != now.shape:
         return 1.0
-    if np.array_equal(before, now):
+    if cv2.norm(before, now, cv2.NORM_INF) == 0:
         return 0.0
-    then, vessel = before >= VESSEL, now >= VESSEL
-    alike = min(then.sum(), vessel.sum()) > ALIKE * max(then.sum(), vessel.sum())
-    return float((then != vessel).sum() / max(int(vessel.sum()), 1)) if alike else np.finfo(float).eps
+    then, vessel = cv2.inRange(before, VESSEL, 255), cv2.inRange(now, VESSEL, 255)
+    areas = cv2.countNonZero(then), cv2.countNonZero(vessel)
+    changed = cv2.countNonZero(cv2.bitwise_xor(then, vessel))
+    return changed / max(areas[1], 1) if min(areas) > ALIKE * max(areas) else float(np.finfo(float).eps)

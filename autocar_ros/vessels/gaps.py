@@ -113,7 +113,7 @@ def _links(matrix: sparse.csr_array, label: IntArray, parts: int, largest: float
     order = np.lexsort((total, pair))
     cheapest = order[np.unique(pair[order], return_index=True)[1]]
     return [
-        _Link(float(total[k]), np.array(_trace(before, here[k])[::-1] + _trace(before, there[k])))
+        _Link(float(total[k]), np.array(_trace(before, int(here[k]))[::-1] + _trace(before, int(there[k])), np.int64))
         for k in cheapest
         if total[k] <= largest
     ]
@@ -121,7 +121,7 @@ def _links(matrix: sparse.csr_array, label: IntArray, parts: int, largest: float
 
 def _trace(before: IntArray, node: int) -> list[int]:
     """Nodes from one back to where the search for it began."""
-    path = [int(node)]
+    path = [node]
     while before[path[-1]] >= 0:
         path.append(int(before[path[-1]]))
     return path

@@ -177,7 +177,8 @@ def _lengths(points: FloatArray, path: Paths) -> FloatArray:
 def smooth_chains(values: FloatArray, edges: IntArray, sigma: float) -> FloatArray:
     """Gaussian smoothing of (N,) or (N, D) values along every chain, `sigma` in nodes; leaves and bifurcations stay."""
     columns = values.astype(float).reshape(len(values), -1)
-    return _smooth_paths(columns, *paths(len(values), edges), gaussian(sigma)).reshape(values.shape)
+    smooth = _smooth_paths(columns, *paths(len(values), edges), gaussian(sigma))
+    return np.asarray(smooth).reshape(values.shape)
 
 
 def smooth_path(values: FloatArray, sigma: float) -> FloatArray:
