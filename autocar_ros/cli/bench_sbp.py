@@ -92,9 +92,7 @@ def tables(found: dict[str, Any]) -> list[Table]:
     return [parts, sets]
 
 
-def _parts(
-    network: SbpNetwork, config: ReconstructionConfig, seed: int
-) -> tuple[list[PartTime], dict[str, float]]:
+def _parts(network: SbpNetwork, config: ReconstructionConfig, seed: int) -> tuple[list[PartTime], dict[str, float]]:
     """Times of all parts, and the mean number of voxels of every size."""
     spent: dict[str, list[float]] = {}
     voxels: list[list[int]] = []

@@ -146,9 +146,7 @@ def follow(course: Course, pairs: list[FramePair]) -> tuple[list[float], FloatAr
     return spent, graph.position[: len(course.graph)]
 
 
-def follow_as_paper(
-    course: Course, pairs: list[FramePair], ideal: bool = False
-) -> tuple[list[float], FloatArray]:
+def follow_as_paper(course: Course, pairs: list[FramePair], ideal: bool = False) -> tuple[list[float], FloatArray]:
     """The same with the paper's scheme; `ideal`: given the true centreline as a reconstruction of every pair, too.
 
     Every second point of the masks' centrelines is matched, about 1 mm apart as the nodes are: Algorithm 1 takes the

@@ -87,9 +87,7 @@ def draw_case(rng: Generator, config: CaseConfig | None = None) -> Case:
     return Case(pair, _truth(patient, cameras))
 
 
-def misplaced(
-    rng: Generator, motion: Motion, points: FloatArray, misalignment: float
-) -> tuple[FloatArray, FloatArray]:
+def misplaced(rng: Generator, motion: Motion, points: FloatArray, misalignment: float) -> tuple[FloatArray, FloatArray]:
     """Move the points of a resting heart to where each of two planes saw them.
 
     The difference is that of two moments of heart beat and breathing, or a smooth random field (as of a patient who

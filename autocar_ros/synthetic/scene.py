@@ -109,9 +109,7 @@ class Scene:
             self._catheter.lumen.chords(p.camera, nodes, np.full(len(nodes), filling - ATTENUATION / 2), total)
         return p.detector.image(total, self._random(_EXPOSURE, p.number, round(time * NANOSECONDS)))
 
-    def mask(
-        self, plane: str, time: float, shift: FloatArray | None = None, shown: FloatArray | None = None
-    ) -> Mask:
+    def mask(self, plane: str, time: float, shift: FloatArray | None = None, shown: FloatArray | None = None) -> Mask:
         """True lumen (rows, columns) of plane "a" or "b" at a time in s: 255 where a ray meets a filled vessel.
 
         `shift` (3,) mm moves the patient; where `shown` (N,) of the nodes is 0 the segmentation lost the vessel.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
@@ -119,7 +120,7 @@ def _links(matrix: sparse.csr_array, label: IntArray, parts: int, largest: float
     ]
 
 
-def _trace(before: IntArray, node: int) -> list[int]:
+def _trace(before: NDArray[np.int32], node: int) -> list[int]:
     """Nodes from one back to where the search for it began."""
     path = [node]
     while before[path[-1]] >= 0:

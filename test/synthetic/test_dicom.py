@@ -28,9 +28,7 @@ def test_round_trip(tmp_path, encoding, bits):
     for name in ("primary_angle", "secondary_angle", "source_to_detector", "source_to_isocenter", "pixel_spacing"):
         np.testing.assert_allclose(getattr(pose, name), getattr(scene.pose("a"), name), rtol=1e-5, err_msg=name)
     assert run.ecg.sampling_rate == pytest.approx(ECG_RATE)
-    np.testing.assert_array_equal(
-        detect_r_waves(run.ecg.samples, run.ecg.sampling_rate), detect_r_waves(ecg, ECG_RATE)
-    )
+    np.testing.assert_array_equal(detect_r_waves(run.ecg.samples, run.ecg.sampling_rate), detect_r_waves(ecg, ECG_RATE))
 
 
 def test_what_dicom_cannot_express_is_refused(tmp_path):

@@ -50,9 +50,7 @@ class LbfgsRefit:
         self.options = options or LbfgsOptions()
         self._curves = chains(len(graph), graph.edges)
 
-    def __call__(
-        self, start: FloatArray, views: Sequence[MaskLine], points: FloatArray | None = None
-    ) -> FloatArray:
+    def __call__(self, start: FloatArray, views: Sequence[MaskLine], points: FloatArray | None = None) -> FloatArray:
         """Nodes (N, 3) mm fitted from where they are at `start` (N, 3) mm.
 
         Parameters
