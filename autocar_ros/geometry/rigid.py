@@ -28,9 +28,7 @@ class RigidTransform(NamedTuple):
 
     def compose(self, first: RigidTransform) -> RigidTransform:
         """Return `self` after `first`."""
-        return RigidTransform(
-            self.rotation @ first.rotation, self.rotation @ first.translation + self.translation
-        )
+        return RigidTransform(self.rotation @ first.rotation, self.rotation @ first.translation + self.translation)
 
 
 IDENTITY = RigidTransform(np.eye(3), np.zeros(3))
