@@ -50,7 +50,7 @@ def _answer(network: SbpNetwork, pair: FramePair, config: ReconstructionConfig) 
         name: Survivors(stage.voxels.index.numpy(), round(stage.size / FINEST))
         for name, stage in zip(LOSSES, stages, strict=True)
     }
-    occupied = (torch.sigmoid(stages[-1].occupancy) >= network.threshold).numpy()
+    occupied = (stages[-1].chance >= network.threshold).numpy()
     return _Answer(found, found[LOSSES[-1]].voxels[occupied], stages[-1].origin.double().numpy())
 
 

@@ -24,8 +24,8 @@ PARALLEL = 0.02  # keeps the crossing of two lines finite where the vessel runs 
 class Features(NamedTuple):
     """Input of the network at N points."""
 
-    of_views: Tensor  # (V, N, VIEW_FEATURES)
-    joint: Tensor  # (N, JOINT_FEATURES)
+    of_views: Tensor  # (V, VIEW_FEATURES, N): a row of N numbers at a time is what a core does best
+    joint: Tensor  # (JOINT_FEATURES, N)
     pixels: Tensor  # (V, N, 2)
 
 
@@ -34,7 +34,7 @@ def features(points: Tensor, seen: Evidence) -> Features:
     pixels, depth = project(points, seen.views)
     size = seen.views.pixel_size[:, None] * depth  # (V, N) mm per px
     signed = gather(seen.signed, pixels)[..., 0] * size
-    across = points.t().contiguous()  # (3, N): a row of N numbers at a time is what a core does best
+    across = points.t().contiguous()
     of_views, lateral, normal, radius = [], [], [], []
     for v in range(len(depth)):
         column, row = pixels[v].t().contiguous()
@@ -46,7 +46,7 @@ def features(points: Tensor, seen: Evidence) -> Features:
         radius.append(r)
         normal.append(_image_axes(seen.views, v).t() @ curve[2:4])
         of_views.append(_of_view(across, signed[v], offset.abs(), r, curve))
-    return Features(torch.stack(of_views).transpose(1, 2), _joint(lateral, normal, radius, signed).t(), pixels)
+    return Features(torch.stack(of_views), _joint(lateral, normal, radius, signed), pixels)
 
 
 def picture_pixels(pixels: Tensor, seen: Evidence) -> Tensor:

@@ -21,11 +21,13 @@ from autocar_ros.errors import ReconstructionError
 from autocar_ros.sbp.backproject import HALF_DIAGONAL, candidates, gather, refine
 from autocar_ros.sbp.features import JOINT_FEATURES, VIEW_FEATURES, Features, features, picture_pixels
 from autocar_ros.sbp.observation import Evidence
+from autocar_ros.sparse.conv import gather_product
 from autocar_ros.sparse.layers import DownConv, SubmanifoldConv, UpConv, VoxelNorm
 from autocar_ros.sparse.voxels import Voxels
 
 KIND = "sbp"  # of weights (weights.py)
 SIZES = (2.0, 1.0, 0.5)  # mm, voxels of the three stages
+SMOOTHING = 0.5  # voxels, of the occupancy that is told
 LIFTED = slice(5, 13)  # features of a view that come from lifting
 
 
@@ -38,8 +40,8 @@ class Architecture:
     width_half_mm: int = 16
     image_channels: int = 8  # of the 2D encoder
     lifting: bool = True  # look at the lifted centrelines
-    keep: tuple[float, float] = (0.07, 0.1)  # occupancy down to which a voxel of 2 and of 1 mm is divided
-    most: tuple[int, int] = (3000, 6500)  # voxels of 2 and of 1 mm that are divided at most
+    keep: tuple[float, float] = (0.1, 0.2)  # occupancy down to which a voxel of 2 and of 1 mm is divided
+    most: tuple[int, int] = (2600, 5000)  # voxels of 2 and of 1 mm that are divided at most
 
     @staticmethod
     def from_json(text: str) -> Architecture:
@@ -62,6 +64,16 @@ class Stage(NamedTuple):
     def points(self) -> Tensor:
         """Voxel centres (N, 3) mm."""
         return self.origin + (self.voxels.index + 0.5) * self.size
+
+    @property
+    def chance(self) -> Tensor:
+        """Occupancy (N,) 0..1, averaged over the voxels around with Gaussian weights; what is absent is empty.
+
+        Pieces of a thin vessel hold together better so: cl-DICE of the validation cases rises by a point.
+        """
+        axis = torch.exp(-0.5 * (torch.arange(-1.0, 2.0, device=self.occupancy.device) / SMOOTHING) ** 2)
+        weight = (axis[:, None, None] * axis[:, None] * axis).view(27, 1) / axis.sum() ** 3
+        return gather_product(torch.sigmoid(self.occupancy)[:, None], self.voxels.neighbours, weight)[:, 0]
 
 
 class Block(nn.Module):
@@ -116,11 +128,18 @@ class ViewFusion(nn.Module):
         self.view = nn.Linear(per_view, width)
         self.joint = nn.Linear(2 * width + joint, width)
 
-    def forward(self, of_views: Tensor, joint: Tensor) -> Tensor:
-        """Features (V, N, per_view) and (N, joint) to (N, width)."""
-        x = torch.relu(self.view(of_views))
-        fused: Tensor = self.joint(torch.cat([x.amax(0), x.mean(0), joint], 1))
-        return fused
+    def forward(self, of_views: Sequence[Tensor], joint: Tensor) -> Tensor:
+        """Features, parts of (V, per_view, N), and (joint, N) to (N, width)."""
+        x = torch.relu(_products(self.view.weight, of_views) + self.view.bias[:, None])
+        fused = _products(self.joint.weight, (x.amax(0), x.mean(0), joint)) + self.joint.bias[:, None]
+        return fused.t().contiguous()
+
+
+def _products(weight: Tensor, parts: Sequence[Tensor]) -> Tensor:
+    """Weight (W, sum of F) times parts (..., F, N) below each other: (..., W, N)."""
+    widths = [part.shape[-2] for part in parts]
+    terms = [w @ part for w, part in zip(weight.split(widths, 1), parts, strict=True)]
+    return torch.stack(terms).sum(0) if len(terms) > 1 else terms[0]
 
 
 class SparseUNet(nn.Module):
@@ -170,6 +189,7 @@ class SbpNetwork(nn.Module):
         self.up = nn.ModuleList([UpConv(first, a.width_1mm), UpConv(a.width_1mm, a.width_half_mm)])
         self.unet = SparseUNet(a.widths)
         self.blocks = nn.ModuleList([Block(a.width_1mm), Block(a.width_half_mm, 1)])
+        self.last = Block(a.width_half_mm, 1)
         self.heads = nn.ModuleList([nn.Linear(first, 1), nn.Linear(a.width_1mm, 1), nn.Linear(a.width_half_mm, 2)])
         self.direct = nn.Linear(2 * per_view + JOINT_FEATURES, 2, bias=False)  # what lifting says, to begin with
         self.threshold = 0.5  # occupancy from which a voxel is vessel; found on validation cases
@@ -208,6 +228,8 @@ class SbpNetwork(nn.Module):
             x = self._enter(k, at, maps, seen)
             x = torch.relu(self.norm[k](x + inherited if k else x, voxels))
             x = self.blocks[k - 1](x, voxels) if k else self.unet(x, voxels)
+            if size == SIZES[-1]:
+                x = self.last(x, voxels)
             logits = self.heads[k](x).float()
             if size == SIZES[-1]:
                 logits = logits + self._direct(at).float()
@@ -217,17 +239,16 @@ class SbpNetwork(nn.Module):
     def _enter(self, k: int, at: Features, maps: Tensor, seen: Evidence) -> Tensor:
         parts = [self._of_views(at)]
         if k < len(SIZES) - 1:  # the finest stage inherits what the others saw in the images
-            parts.append(gather(tuple(maps), picture_pixels(at.pixels, seen)))
-        entered: Tensor = self.enter[k](torch.cat(parts, 2), at.joint)
+            parts.append(gather(tuple(maps), picture_pixels(at.pixels, seen)).transpose(1, 2))
+        entered: Tensor = self.enter[k](parts, at.joint)
         return entered
 
     def _of_views(self, at: Features) -> Tensor:
-        return at.of_views if self.architecture.lifting else at.of_views[..., : LIFTED.start]
+        return at.of_views if self.architecture.lifting else at.of_views[:, : LIFTED.start]
 
     def _direct(self, at: Features) -> Tensor:
         of_views = self._of_views(at)
-        said: Tensor = self.direct(torch.cat([of_views.amax(0), of_views.amin(0), at.joint], 1))
-        return said
+        return _products(self.direct.weight, (of_views.amax(0), of_views.amin(0), at.joint)).t()
 
 
 def _exact(seen: Evidence) -> torch.autocast:

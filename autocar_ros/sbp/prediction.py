@@ -29,6 +29,7 @@ POSSIBLE = 0.2  # occupancy from which a voxel takes part in the graph, which ca
 GUIDANCE = 0.4  # of the predicted centreness, added to what leads a path through a gap
 RIDGE = 0.8  # of the largest centreness around: below it a voxel is off the centreline
 CELL = 1.0  # mm; ridge voxels of one such cell make one point
+EPSILON = 1e-6  # keeps logits finite
 LEAST_SHOWN = 0.05  # occupancy; voxels below are left out
 _log = logging.getLogger(__name__)
 
@@ -90,9 +91,9 @@ def predict(network: SbpNetwork, seen: Evidence, config: ReconstructionConfig) -
 
 
 def volume_of(stage: Stage, threshold: float) -> SparseVolume:
-    """Return the voxels of the last stage, the logits shifted so that `threshold` becomes 0.5."""
+    """Return the voxels of the last stage, their chances shifted as logits so that `threshold` becomes 0.5."""
     shift = np.log(threshold / (1 - threshold))
-    occupancy = torch.sigmoid(stage.occupancy - shift).double()
+    occupancy = torch.sigmoid(torch.logit(stage.chance, EPSILON) - shift).double()
     keep = occupancy > LEAST_SHOWN
     assert stage.centreness is not None
     return SparseVolume(

@@ -75,7 +75,7 @@ class SbpTask:
                 truth = truth_of(sample.labels).levels[-1]
                 stage = model(sample.seen, self.config)[-1]
                 hit = truth.find(stage.voxels.index) >= 0
-                said = torch.sigmoid(stage.occupancy)[:, None] >= torch.tensor(THRESHOLDS, device=hit.device)
+                said = stage.chance[:, None] >= torch.tensor(THRESHOLDS, device=hit.device)
                 dice.append(2 * (said & hit[:, None]).sum(0) / (said.sum(0) + len(truth)))
                 kept.append(float(hit.sum()) / len(truth))
         mean = torch.stack(dice).mean(0)

@@ -5,12 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from autocar_ros.config import CaseConfig, ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.sbp.features import JOINT_FEATURES, VIEW_FEATURES, features
-from autocar_ros.sbp.network import SIZES, Architecture, SbpNetwork, allowed_voxels
+from autocar_ros.sbp.network import SIZES, SMOOTHING, Architecture, SbpNetwork, Stage, allowed_voxels
 from autocar_ros.sbp.observation import Evidence, evidence, observe
+from autocar_ros.sparse.voxels import Voxels
 from autocar_ros.synthetic.cases import case_rng, draw_case
 from autocar_ros.training.labels import label_tree, truth_of
 
@@ -125,11 +127,11 @@ def test_features_on_the_axis_of_a_vessel(case, seen):
     """Where no other vessel lies over it, both views put the axis through the point, and the radius is the true one."""
     graph = case.truth
     found = features(torch.from_numpy(graph.position).float(), seen)
-    assert found.of_views.shape == (2, len(graph), VIEW_FEATURES)
-    assert found.joint.shape == (len(graph), JOINT_FEATURES)
+    assert found.of_views.shape == (2, VIEW_FEATURES, len(graph))
+    assert found.joint.shape == (JOINT_FEATURES, len(graph))
     assert torch.isfinite(found.of_views).all()
     assert torch.isfinite(found.joint).all()
-    axis, least = found.joint[:, 0].numpy(), found.joint[:, 6].numpy()
+    axis, least = found.joint[0].numpy(), found.joint[6].numpy()
     assert np.quantile(axis, 0.25) < 0.2
     assert np.median(np.abs(least - graph.radius)) < 0.25
 
@@ -150,3 +152,12 @@ def test_bfloat16_says_almost_the_same(network, seen):
     assert short[-1].occupancy.dtype == torch.float32
     chance, other = (torch.sigmoid(stages[0].occupancy) for stages in (exact, short))
     assert (chance - other).abs().mean() < 0.02
+
+
+def test_chance_is_the_gaussian_mean_around():
+    index = torch.cartesian_prod(*[torch.arange(5)] * 3)
+    voxels, order = Voxels.from_indices(index)
+    inside = torch.rand(125, generator=torch.Generator().manual_seed(0))
+    stage = Stage(voxels, 0.5, torch.zeros(3), torch.logit(inside)[order], None)
+    smooth = ndimage.gaussian_filter(inside.view(5, 5, 5).double().numpy(), SMOOTHING, mode="constant", radius=1)
+    assert stage.chance.numpy() == pytest.approx(smooth.ravel()[order.numpy()], abs=1e-5)

@@ -33,9 +33,7 @@ def true_volume(case) -> SparseVolume:
     """What a perfect network would say."""
     truth = truth_of(label_tree(case.truth, ORIGIN))
     fine = truth.levels[-1]
-    return SparseVolume(
-        fine.index.numpy(), ORIGIN, 0.5, np.ones(len(fine)), truth.centreness.double().numpy()
-    )
+    return SparseVolume(fine.index.numpy(), ORIGIN, 0.5, np.ones(len(fine)), truth.centreness.double().numpy())
 
 
 def test_points_of_a_perfect_volume_lie_on_the_centreline(case):
@@ -66,7 +64,7 @@ def test_threshold_becomes_one_half(case, threshold):
     chance = torch.linspace(0.01, 0.99, len(fine))
     stage = Stage(fine, 0.5, torch.tensor(ORIGIN, dtype=torch.float32), torch.logit(chance), torch.zeros(len(fine)))
     volume = volume_of(stage, threshold)
-    assert np.sum(volume.occupancy >= 0.5) == pytest.approx(int((chance >= threshold).sum()), abs=1)
+    assert np.sum(volume.occupancy >= 0.5) == pytest.approx(int((stage.chance >= threshold).sum()), abs=1)
 
 
 def metadata(**changes) -> dict[str, str]:
