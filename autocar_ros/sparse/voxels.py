@@ -7,7 +7,7 @@ is the child's without its last three bits.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import torch
@@ -222,16 +222,22 @@ def _neighbours(voxels: Voxels) -> Tensor:
     table = torch.full(((len(bricks) + 1) * volume,), count, dtype=torch.int32, device=device)
     table[(brick + 1) * volume + local] = torch.arange(count, dtype=torch.int32, device=device)
     start = (_adjacent(bricks) + 1).int() * volume  # the first table is that of absent bricks: nothing is in it
-    # of every place in a brick, which brick around it each neighbour is in, and where there
-    around = _around(_decode(torch.arange(volume, device=device)))
-    step = _sums(((around >> BRICK_BITS) + 1) * torch.tensor([[9], [3], [1]], device=device))
-    place = _sums(_spread_bits(around & BRICK - 1) << torch.tensor([[2], [1], [0]], device=device))
+    step, place = _brick_steps(device)
     found = torch.empty((count, 27), dtype=torch.int32, device=device)
     if device.type == "cpu":
         look_up(*(t.numpy() for t in (brick, local, start, step, place, table, found)))
     else:
         look_up_torch(brick, local, start, step, place, table, found)
     return found
+
+
+@cache
+def _brick_steps(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of every place in a brick, which brick around it each neighbour is in, and where there: (BRICK^3, 27) int32."""
+    around = _around(_decode(torch.arange(BRICK**3, device=device)))
+    step = _sums(((around >> BRICK_BITS) + 1) * torch.tensor([[9], [3], [1]], device=device))
+    place = _sums(_spread_bits(around & BRICK - 1) << torch.tensor([[2], [1], [0]], device=device))
+    return step, place
 
 
 @njit(cache=True)
