@@ -11,7 +11,7 @@ from autocar_ros.errors import BagError, InvalidInputError
 from autocar_ros.evaluation.session import PLANES, TIMED, Session
 from autocar_ros.types import Image
 
-_MARK = "plane_a/carm_pose"  # what every session has; what comes before is its namespace
+_MARKS = ("plane_a/image_raw", "plane_a/mask")  # one is in every session; what comes before is its namespace
 _Keep = Callable[[Any, int], None]  # takes a message and its log time
 
 
@@ -45,9 +45,10 @@ def read_images(path: Path | str, topic: str, stamps: set[int]) -> dict[int, Ima
 
 def _namespace(topics: dict[str, str], path: Path | str) -> str:
     """Prefix of the session's topics, such as "/" or "/lab/"."""
-    found = [topic.removesuffix(_MARK) for topic in topics if topic.endswith("/" + _MARK)]
+    found = [topic.removesuffix(mark) for mark in _MARKS for topic in topics if topic.endswith("/" + mark)]
     if not found:
-        raise BagError(f"{path} is no session: it has no {_MARK}, only {', '.join(sorted(topics)) or 'nothing'}")
+        there = ", ".join(sorted(topics)) or "nothing"
+        raise BagError(f"{path} is no session: it has no {' and no '.join(_MARKS)}, only {there}")
     return min(found, key=len)
 
 

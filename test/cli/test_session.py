@@ -62,7 +62,7 @@ def test_images_of_a_bag(bag):
 def test_a_bag_without_angiograms_is_no_session(tmp_path):
     with BagWriter(tmp_path / "other") as writer:
         writer.write("/diagnostics", T0, DiagnosticArray())
-    with pytest.raises(BagError, match="no plane_a/carm_pose, only /diagnostics"):
+    with pytest.raises(BagError, match="no plane_a/image_raw and no plane_a/mask, only /diagnostics"):
         read_session(tmp_path / "other")
 
 
