@@ -87,7 +87,8 @@ def test_graphs_count_up_and_keep_their_identity(session):
     assert (np.diff([g.sequence for g in graphs]) == 1).all()
     sizes = {}
     for graph in graphs:
-        assert sizes.setdefault(graph.graph_id, len(graph.x)) == len(graph.x)
+        assert sizes.get(graph.graph_id, 0) <= len(graph.x)  # nodes are added at the end, never taken away
+        sizes[graph.graph_id] = len(graph.x)
 
 
 def test_the_path_leads_to_the_goal(session):
