@@ -24,6 +24,7 @@ from autocar_ros.synthetic.scene import Scene
 from autocar_ros.tracking.observation import observe
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import FloatArray, FramePair, VesselGraph
+from autocar_ros.vessels.graph import equidistant
 from autocar_ros.vessels.tree import chains
 
 STEP = 1 / 15  # s between pairs
@@ -117,11 +118,8 @@ def resampled(graph: VesselGraph, spacing: float) -> VesselGraph:
 
     for found in sorted(chains(len(graph), graph.edges), key=min):
         chain = found if found[0] < found[-1] else found[::-1]  # nodes of the simulator go from the ostium outwards
-        way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(graph.position[chain], axis=0), axis=1))])
-        count = max(round(way[-1] / spacing), 1)
-        places = np.linspace(0.0, way[-1], count + 1)
-        points = np.stack([np.interp(places, way, axis) for axis in graph.position[chain].T], 1)
-        sizes = np.interp(places, way, graph.radius[chain])
+        values = equidistant(np.column_stack([graph.position[chain], graph.radius[chain]]), spacing)
+        points, sizes, count = values[:, :3], values[:, 3], len(values) - 1
         label = int(graph.branch[chain[1]])
         for end, k in ((int(chain[0]), 0), (int(chain[-1]), count)):
             if end not in new:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -17,7 +15,7 @@ from rich.table import Table
 
 from autocar_ros.cli import sequences as drawn
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.scoring import one_thread, usable_cores
+from autocar_ros.cli.scoring import mapped, usable_cores
 from autocar_ros.cli.sequences import EVENT_START, START, Conditions, Event, draw_conditions, exposures
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
@@ -148,18 +146,10 @@ def _score_all(
         task = bar.add_task("Tracking", total=len(names) * len(seeds))
         for name in names:
             score = partial(score_sequence, method=name, seconds=seconds, disturbance=disturbance, events=events)
-            for result in _mapped(score, seeds, min(jobs, len(seeds))):
+            for result in mapped(score, seeds, min(jobs, len(seeds))):
                 scored[name].append(result)
                 bar.advance(task)
     return scored
-
-
-def _mapped(score: Callable[[int], Scored], seeds: Sequence[int], jobs: int) -> Iterator[Scored]:
-    if jobs == 1:
-        yield from map(score, seeds)
-        return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
-        yield from pool.map(score, seeds)
 
 
 def _protocol(sequences: int, seconds: float, disturbance: float, events: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from autocar_ros.cli.cases import StenosisCase, stenosis_case
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.evaluation.graph_metrics import graph_score
-from autocar_ros.evaluation.methods import load_method, named_methods
+from autocar_ros.evaluation.methods import Method, load_method, named_methods
 from autocar_ros.evaluation.report import Section, provenance, write_html, write_json
 from autocar_ros.evaluation.stenosis import Verdict, score_stenoses, summary, table
 from autocar_ros.figures.stenosis import draw_stenoses
@@ -44,6 +44,7 @@ def stenosis(
 ) -> None:
     """Find the stenoses of simulated trees in perfect masks, on the true centreline and on reconstructed graphs."""
     names = named_methods(methods, models)
+    loaded = {name: load_method(name, models) for name in names}
     verdicts: dict[str, list[Verdict]] = {name: [] for name in (TRUE_LINE, *names)}
     radii: dict[str, list[tuple[float, float]]] = {name: [] for name in verdicts}
     with progress() as bar:
@@ -51,7 +52,7 @@ def stenosis(
         for k in range(seed, seed + cases):
             case = stenosis_case(k)
             for name, of in verdicts.items():
-                verdict, radius = _judge(case, _measured(case) if name == TRUE_LINE else _graph(name, models, case))
+                verdict, radius = _judge(case, _measured(case) if name == TRUE_LINE else _graph(loaded[name], case))
                 of.append(verdict)
                 radii[name].append(radius)
             bar.advance(task)
@@ -66,9 +67,9 @@ def _measured(case: StenosisCase) -> VesselGraph:
     return truth.with_(radius=node_radius(truth.position, truth.edges, truth.branch, cameras, masks))
 
 
-def _graph(name: str, models: Path | None, case: StenosisCase) -> VesselGraph | None:
+def _graph(method: Method, case: StenosisCase) -> VesselGraph | None:
     try:
-        return load_method(name, models)(case.pair).graph
+        return method(case.pair).graph
     except ReconstructionError:
         return None
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numba
@@ -17,6 +18,7 @@ from autocar_ros.cli.cases import static_case
 from autocar_ros.evaluation.methods import load_errors, load_method
 from autocar_ros.evaluation.protocols import score_static
 
+T = TypeVar("T")
 Scores = dict[str, dict[str, float]]  # method -> metric -> value
 
 
@@ -25,6 +27,11 @@ def score_cases(
 ) -> Iterator[Scores]:
     """Scores of every case, in the order of the seeds; `jobs` processes with one thread each."""
     score = partial(score_case, misalignment=misalignment, methods=tuple(methods), models=models)
+    return mapped(score, seeds, jobs)
+
+
+def mapped(score: Callable[[int], T], seeds: Sequence[int], jobs: int) -> Iterator[T]:
+    """Results of a function for all seeds, in their order; `jobs` processes with one thread each."""
     if jobs == 1:
         yield from map(score, seeds)
         return

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
-from scipy.spatial.transform import Rotation
 
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.types import FloatArray
@@ -39,8 +38,17 @@ def rigid_fit(moving: FloatArray, fixed: FloatArray) -> RigidTransform:
     if moving.shape != fixed.shape or moving.ndim != 2 or moving.shape[1] != 3 or len(moving) < 3:
         raise InvalidInputError(f"need two (N >= 3, 3) point sets, got {moving.shape} and {fixed.shape}")
     cm, cf = moving.mean(0), fixed.mean(0)
-    rotation = Rotation.align_vectors(fixed - cf, moving - cm)[0].as_matrix()
-    return RigidTransform(rotation, cf - rotation @ cm)
+    turn = rotation(moving, fixed)
+    return RigidTransform(turn, cf - turn @ cm)
+
+
+def rotation(start: FloatArray, end: FloatArray) -> FloatArray:
+    """(3, 3) rotation of points (N, 3) that brings them nearest to where they end (Kabsch 1976)."""
+    if len(start) == 0:
+        return np.eye(3)
+    u, _, v = np.linalg.svd((end - end.mean(0)).T @ (start - start.mean(0)))
+    u[:, 2] *= np.linalg.det(u) * np.linalg.det(v)  # no mirror
+    return np.asarray(u @ v)
 
 
 def rigid_register(moving: FloatArray, fixed: FloatArray, iterations: int = 60, keep: float = 0.6) -> RigidTransform:

@@ -11,7 +11,7 @@ from autocar_ros.types import FloatArray, Mask
 
 STEP = 1.0  # px between the samples of a profile
 ALONG = (-1.5, 1.5, 0.0)  # px from the point along the vessel, where a profile is taken each
-HALF = 127.5  # of 255: inside a vessel
+HALF = 127.5  # of 255, at the border of a vessel: more is inside
 FAINT = 12.75  # of 255: the last of a soft border
 SLANTS = (-45.0, 45.0, 90.0)  # degrees from across the vessel: a clean vessel is wider there
 WIDEST = 60.0  # px; a wider profile runs along a vessel
@@ -42,7 +42,7 @@ def vessel_widths(mask: Mask, pixels: FloatArray, direction: FloatArray, reach: 
 
 
 @njit(cache=True)
-def _value(mask, x, y):  # type: ignore[no-untyped-def]
+def bilinear(mask, x, y):  # type: ignore[no-untyped-def]
     """Bilinear value at a pixel; -1 outside the image."""
     column, row = math.floor(x), math.floor(y)
     if column < 0 or row < 0 or column >= mask.shape[1] - 1 or row >= mask.shape[0] - 1:
@@ -62,7 +62,7 @@ def _side(mask, x, y, nx, ny, most):  # type: ignore[no-untyped-def]
     last, total, k = 255.0, 0.0, 0
     while True:
         k += 1
-        value = _value(mask, x + k * STEP * nx, y + k * STEP * ny)
+        value = bilinear(mask, x + k * STEP * nx, y + k * STEP * ny)
         if value < 0:
             return math.inf
         if total > most or (value < HALF and (value >= last or value < FAINT)):
@@ -76,7 +76,7 @@ def _find(mask, x, y, nx, ny, reach):  # type: ignore[no-untyped-def]
     """Where along (nx, ny) the vessel nearest to a point begins, px; NaN without one in reach."""
     for k in range(int(reach / STEP) + 1):
         for sign in (STEP, -STEP):
-            if _value(mask, x + sign * k * nx, y + sign * k * ny) >= HALF:
+            if bilinear(mask, x + sign * k * nx, y + sign * k * ny) >= HALF:
                 return sign * k
     return math.nan
 
@@ -89,7 +89,7 @@ def _width(mask, x, y, nx, ny, most):  # type: ignore[no-untyped-def]
     """
     one = _side(mask, x, y, nx, ny, most)
     other = _side(mask, x, y, -nx, -ny, most - one)
-    return one + other + _value(mask, x, y) * (STEP / 255.0), (one - other) / 2
+    return one + other + bilinear(mask, x, y) * (STEP / 255.0), (one - other) / 2
 
 
 @njit(cache=True)

@@ -10,8 +10,9 @@ import numpy as np
 from numba import njit
 
 from autocar_ros.config import TrackingConfig
+from autocar_ros.geometry.rigid import rotation
 from autocar_ros.tracking.observation import View
-from autocar_ros.tracking.smoothness import Smoothness, rotation
+from autocar_ros.tracking.smoothness import Smoothness
 from autocar_ros.tracking.solver import System, empty_system, inverse_blocks, solve
 from autocar_ros.types import FloatArray, IntArray, VesselGraph
 

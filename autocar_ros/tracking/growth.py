@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from autocar_ros.tracking.observation import View
+from autocar_ros.tracking.quality import explained
 from autocar_ros.types import FloatArray, IntArray, VesselGraph
-from autocar_ros.vessels.reprojection import COVERAGE_DISTANCE, sample_edges
 from autocar_ros.vessels.tree import components, keep_nodes, rooted
 
 KNOWN = 3.0  # mm to the living graph within which a new node that runs the same way shows the same vessel
@@ -50,7 +50,7 @@ def graft(living: VesselGraph, new: VesselGraph, views: tuple[View | str, View |
     distance, nearest = (np.asarray(found) for found in tree.query(new.position))
     cosine = np.abs(np.einsum("nc,nc->n", _directions(new), _directions(living)[nearest]))
     unknown = (distance > KNOWN) | (cosine < PARALLEL) & (distance > APART)
-    looks = [(view, KDTree(view.points), _unexplained(living, view)) for view in (a, b)]
+    looks = [(view, KDTree(view.points), ~explained(living.position, living.edges, view)) for view in (a, b)]
     taken, joints = np.zeros(len(new), np.bool_), []
     for run in _runs(new, unknown):
         seen = [_seen_new(new.position[run], *look) for look in looks]
@@ -110,14 +110,6 @@ def _joint(new: VesselGraph, run: IntArray, nearest: IntArray, distance: FloatAr
             return int(nearest[theirs[best]]), int(ours[best])
     end = int(run[distance[run].argmin()])
     return (int(nearest[end]), end) if distance[end] <= HANGING else None
-
-
-def _unexplained(living: VesselGraph, view: View) -> NDArray[np.bool_]:
-    """Points (M,) of a centreline that the graph leaves unexplained."""
-    pixels, _ = view.camera.project(sample_edges(living.position, living.edges, 1.0))
-    depth = float(view.camera.project(np.zeros((1, 3)))[1][0])
-    near = COVERAGE_DISTANCE / float(view.camera.mm_per_pixel(depth))
-    return np.isinf(KDTree(pixels).query(view.points, distance_upper_bound=near)[0])
 
 
 def _seen_new(points: FloatArray, view: View, tree: KDTree, unexplained: NDArray[np.bool_]) -> tuple[float, float]:

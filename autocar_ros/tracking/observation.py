@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from autocar_ros.geometry.camera import Camera
+from autocar_ros.imaging.profiles import HALF, bilinear
 from autocar_ros.tracking.cells import Cells, nearest_line, sort_into_cells
 from autocar_ros.tracking.thinning import thin
 from autocar_ros.types import FloatArray, IntArray, Mask
@@ -26,7 +27,6 @@ FEWEST_POINTS = 20  # a shorter centreline is not a view of a vessel tree
 LARGEST_SHARE = 0.4  # of the image; more is a failed segmentation
 EVERY = 2  # thinned pixels that make one point of the centreline, about
 WINDOW = 4  # px, half the side of the square in which a local line is fitted
-HALF = 127.5  # of a mask, at the border of a vessel
 REACH = 2.0  # px beyond the radius where a border is looked for
 FARTHEST = 1.5  # px that the middle between the borders may lie away
 SLANT = 12.0  # px that a match at right angles counts as further away
@@ -133,14 +133,9 @@ def _to_border(vessel, x, y, dx, dy, reach):  # type: ignore[no-untyped-def]
     """Way in px from (x, y) along (dx, dy) to where a mask interpolated between its pixels falls to half; -1 if far."""
     before, at = 255.0, 0.0
     while at <= reach:
-        u, v = x + at * dx, y + at * dy
-        c, r = math.floor(u), math.floor(v)
-        if r < 0 or c < 0 or r + 1 >= vessel.shape[0] or c + 1 >= vessel.shape[1]:
+        value = bilinear(vessel, x + at * dx, y + at * dy)
+        if value < 0:
             return -1.0
-        u, v = u - c, v - r
-        upper = vessel[r, c] * (1 - u) + vessel[r, c + 1] * u
-        lower = vessel[r + 1, c] * (1 - u) + vessel[r + 1, c + 1] * u
-        value = upper * (1 - v) + lower * v
         if value < HALF:
             return at - 0.5 * (HALF - value) / (before - value) if before > value and at > 0 else at
         before = value

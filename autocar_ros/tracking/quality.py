@@ -60,7 +60,7 @@ def look(position: FloatArray, tangent: FloatArray, edges: IntArray, view: View 
         distance=match.distance,
         radius=np.where(seen, lumen_radius(position, tangent, view.camera, view.mask), np.nan),
         residual=float(np.median((match.distance / match.size)[match.inside])) if match.inside.any() else np.nan,
-        coverage=_coverage(position, edges, view),
+        coverage=float(explained(position, edges, view).mean()),
     )
 
 
@@ -74,9 +74,9 @@ def fused_radius(fit: Fit) -> FloatArray:
     return np.where(fit.a.seen & fit.b.seen, fuse_radius(fit.a.radius, fit.b.radius), np.nan)
 
 
-def _coverage(position: FloatArray, edges: IntArray, view: View) -> float:
-    """Share of a mask's centreline within 3 mm (at the isocentre) of the projected graph."""
+def explained(position: FloatArray, edges: IntArray, view: View) -> NDArray[np.bool_]:
+    """(M,) points of a mask's centreline within 3 mm (at the isocentre) of the projected graph."""
     pixels, _ = view.camera.project(position)
     depth = float(view.camera.project(np.zeros((1, 3)))[1][0])
     near = COVERAGE_DISTANCE / float(view.camera.mm_per_pixel(depth))
-    return float(near_edges(view.cells, pixels, edges, near).mean())
+    return near_edges(view.cells, pixels, edges, near)

@@ -53,15 +53,6 @@ class Smoothness:
         _add(self.tree, system, position, like, shape, stretch * self._stretch, bend * self._bend)
 
 
-def rotation(start: FloatArray, end: FloatArray) -> FloatArray:
-    """(3, 3) rotation of points (N, 3) that brings them nearest to where they end (Kabsch 1976)."""
-    if len(start) == 0:
-        return np.eye(3)
-    u, _, v = np.linalg.svd((end - end.mean(0)).T @ (start - start.mean(0)))
-    u[:, 2] *= np.linalg.det(u) * np.linalg.det(v)  # no mirror
-    return np.asarray(u @ v)
-
-
 @njit(cache=True)
 def _add(tree, system, position, like, shape, stretch, bend):  # type: ignore[no-untyped-def]
     """Add to the normal equations; `stretch` and `bend` are weights (N,) of the child."""

@@ -118,12 +118,12 @@ def _resample(
 
 def smooth_curve(points: FloatArray, radius: FloatArray, spacing: float, sigma: float = SMOOTHING) -> FloatArray:
     """Curve (N, 3) with radius (N,) as (M, 4): Gaussian smoothing with `sigma` mm, then nodes `spacing` mm apart."""
-    values = _along(np.column_stack([points, radius]), spacing / 4)
+    values = equidistant(np.column_stack([points, radius]), spacing / 4)
     step = tree.chain_length(values[:, :3], np.arange(len(values))) / max(len(values) - 1, 1)
-    return _along(tree.smooth_path(values, sigma / max(step, 1e-9)), spacing)
+    return equidistant(tree.smooth_path(values, sigma / max(step, 1e-9)), spacing)
 
 
-def _along(values: FloatArray, spacing: float) -> FloatArray:
+def equidistant(values: FloatArray, spacing: float) -> FloatArray:
     """Values (N, 3 + D) of a curve at about equal distances."""
     return np.asarray(_equidistant(values, spacing))
 

@@ -9,7 +9,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from autocar_ros.cli.evaluate_dynamic import _mapped, score_sequence
+from autocar_ros.cli.evaluate_dynamic import score_sequence
+from autocar_ros.cli.scoring import mapped
 from autocar_ros.cli.sequences import (
     EVENT_LENGTH,
     EVENT_START,
@@ -111,7 +112,7 @@ def test_unknown_method(autocar, tmp_path):
 @pytest.mark.slow
 def test_several_processes_give_the_same_scores():
     score = partial(score_sequence, method="lifting", seconds=2.5, disturbance=1.0, events=False)
-    one, two = (list(_mapped(score, (3, 4), jobs)) for jobs in (1, 2))
+    one, two = (list(mapped(score, (3, 4), jobs)) for jobs in (1, 2))
     for a, b in zip(one, two, strict=True):
         assert a.conditions == b.conditions
         assert {k: v for k, v in a.scores.items() if "step" not in k} == pytest.approx(

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from tracking.scenes import CAMERAS, TREE, mask
 
 from autocar_ros.config import TrackingConfig
+from autocar_ros.geometry.rigid import rotation
 from autocar_ros.tracking.fitting import Refit
 from autocar_ros.tracking.observation import View, observe
-from autocar_ros.tracking.smoothness import rotation
 from autocar_ros.types import VesselGraph
 
 CONFIG = TrackingConfig()
