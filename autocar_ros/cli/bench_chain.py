@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from rich.table import Table
 from autocar_ros.cli.session import read_session
 from autocar_ros.config import BagPlayerConfig, SimulationConfig
 from autocar_ros.evaluation.session import summarize
+from autocar_ros.synthetic.ecg import first_sample
 from autocar_ros.synthetic.scene import ECG_RATE, Scene
 from autocar_ros.types import NANOSECONDS
 
@@ -58,7 +57,7 @@ def write_mask_bag(path: Path, scene: Scene, length: float) -> None:
         for k in range(round(length * FRAME_RATE)):
             time = k / FRAME_RATE
             stamp = START_NS + round(time * NANOSECONDS)
-            first = math.ceil(sent * ECG_RATE - 1e-9) / ECG_RATE
+            first = first_sample(sent, ECG_RATE)
             samples = scene.ecg(BEGIN + first, BEGIN + time)
             bag.write("/ecg", stamp, ecg_to_msg(samples, ECG_RATE, START_NS + round(first * NANOSECONDS)), qos.output())
             sent = time
@@ -90,12 +89,11 @@ def tables(found: dict[str, Any]) -> list[Table]:
 def _run(place: Path, length: float) -> dict[str, float]:
     """Play the bag `masks` of a folder to the nodes, record `session`; return the cores that each process kept busy."""
     from autocar_ros.ros.chain import processing_nodes
-    from autocar_ros.ros.middleware import free_domain
+    from autocar_ros.ros.middleware import keep_apart
     from autocar_ros.ros.observer import Observer
     from autocar_ros.ros.processes import NodeProcesses, NodeSpec
 
-    os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))  # not to meet other sessions
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    keep_apart()
     chain = [spec for spec in processing_nodes(use_sim_time=True) if spec.executable in NODES]
     player_spec = NodeSpec("bag_player", parameters={"bag": str(place / "masks"), "topics": "all"})
     with Observer(place / "session", use_sim_time=True) as observer, NodeProcesses(chain, place) as nodes:

@@ -50,12 +50,11 @@ def run_live(bag: Path, logs: Path, seconds: float, simulation: Mapping[str, Any
     Raises `AutocarError` with the end of its log when a node dies, or when no exposure comes.
     """
     from autocar_ros.ros.chain import processing_nodes
-    from autocar_ros.ros.middleware import free_domain
+    from autocar_ros.ros.middleware import keep_apart
     from autocar_ros.ros.observer import Observer
     from autocar_ros.ros.processes import NodeProcesses, NodeSpec
 
-    os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))  # not to meet other sessions
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    keep_apart()
     course = Course(time.time_ns())
     source, chain = [NodeSpec("simulator", parameters=simulation)], processing_nodes(visualization={"rate": SHOWN})
     with progress() as bar, NodeProcesses(chain, logs) as nodes, NodeProcesses(source, logs) as simulator:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +14,7 @@ from autocar_ros.geometry.carm import mm_per_pixel
 from autocar_ros.sync.pairing import Pairing
 from autocar_ros.synthetic.contrast import Contrast
 from autocar_ros.synthetic.damage import damage_mask, lose_vessels
+from autocar_ros.synthetic.ecg import first_sample
 from autocar_ros.synthetic.scene import ECG_RATE, Scene
 from autocar_ros.types import NANOSECONDS, FloatArray, Mask, VesselGraph
 
@@ -81,7 +81,7 @@ def exposures(conditions: Conditions, seconds: float, event: Event | None = None
     for k in range(round(seconds * RATE)):
         now = START + k / RATE
         stamp = round(now * NANOSECONDS)
-        first = math.ceil(told * ECG_RATE - 1e-9) / ECG_RATE
+        first = first_sample(told, ECG_RATE)
         pairing.add_ecg(round(first * NANOSECONDS), ECG_RATE, scene.ecg(told, now))
         told = now
         for plane in "ab":

@@ -43,6 +43,12 @@ def free_domain() -> int:
     raise RuntimeError("every ROS domain from 1 to 100 is in use on this machine: set ROS_DOMAIN_ID")
 
 
+def keep_apart() -> None:
+    """Meet no other session: a free domain on this machine alone, but for what the user has set."""
+    os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
 def pin_threads() -> None:
     """One thread each for OpenCV, numba and torch, where they are loaded."""
     import sys

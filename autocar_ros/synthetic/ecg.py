@@ -21,6 +21,11 @@ _WAVES = {
 _TILE = 4096  # samples of noise, repeated
 
 
+def first_sample(start: float, rate: float) -> float:
+    """Time in s of the first sample of `ecg_samples` that begin at `start` s."""
+    return float(np.ceil(start * rate - 1e-9) / rate)
+
+
 def ecg_samples(motion: Motion, start: float, stop: float, rate: float, noise: float, seed: int) -> FloatArray:
     """Samples in mV at k / rate in [start, stop) s, for whole k.
 

@@ -17,6 +17,7 @@ from autocar_ros.ros.images import image_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.schedule import Schedule
 from autocar_ros.ros.stamps import optical_frame
+from autocar_ros.synthetic.ecg import first_sample
 from autocar_ros.synthetic.scene import ECG_RATE, Scene
 from autocar_ros.types import NANOSECONDS
 
@@ -90,7 +91,7 @@ class SimulatorNode(StageNode):
         seconds, begin = self._seconds(stamp_a), self._ecg_sent
         truth = self._scene.truth(seconds).with_(stamp_a_ns=stamp_a, stamp_b_ns=stamp_b)
         self.publish(self._truth, graph_to_msg(truth))
-        first = math.ceil(begin * ECG_RATE - 1e-9) / ECG_RATE
+        first = first_sample(begin, ECG_RATE)
         samples = self._scene.ecg(begin, seconds)
         self.publish(self._ecg, ecg_to_msg(samples, ECG_RATE, self._zero + round(first * NANOSECONDS)))
         self._ecg_sent = seconds
