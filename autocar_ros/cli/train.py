@@ -40,22 +40,29 @@ class Network(StrEnum):
     """What can be trained."""
 
     SBP = "sbp"
+    SEGMENTATION = "segmentation"
     DENSE = "dense"
 
 
 # What a variant is called in file names and reports; the first of a network is the usual one
 VARIANTS = {
     Network.SBP: {"clinical": "sbp", "uniform": "sbp_uniform", "no_lifting": "sbp_no_lifting"},
+    Network.SEGMENTATION: {name: name for name in ("segmentation", "stem2", "separable")},
     Network.DENSE: {"L2": "dense", **{name: f"dense_{name}" for name in ("L1", "L3", "L4", "L5", "L6")}},
 }
 
 
 def train(
-    network: Annotated[Network, typer.Argument(help="sbp: sparse back-projection; dense: the paper's baselines.")],
+    network: Annotated[
+        Network, typer.Argument(help="sbp: sparse back-projection; segmentation: vessels in frames; dense: baselines.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for weights, model card, curve, log and checkpoint.")],
     variant: Annotated[
         str,
-        typer.Option(help="sbp: clinical, uniform (poses from anywhere: L7), no_lifting; dense: L1 to L6 (L2)."),
+        typer.Option(
+            help="sbp: clinical, uniform (poses from anywhere: L7), no_lifting; segmentation: segmentation, stem2, "
+            "separable (other designs of the network); dense: L1 to L6 (L2)."
+        ),
     ] = "",
     minutes: Annotated[float | None, typer.Option(min=0.0, help="Budget of time, resumed runs included.")] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Budget of steps.")] = None,
@@ -69,6 +76,10 @@ def train(
     ] = None,
     trees: Annotated[
         Path | None, typer.Option(help="Folder of trees to train on, of `autocar prepare`, instead of simulated ones.")
+    ] = None,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(help="Folder of real frames (pictures) that segmentation sees simulated vessels in front of."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--restart", help="Go on from the checkpoint in the folder, or start anew.")
@@ -90,7 +101,11 @@ def train(
         (out / CHECKPOINT).unlink(missing_ok=True)
     _share_cores(settings.workers)
     torch.manual_seed(settings.seed)
-    name, task = make_task(network, variant, settings.seed, CaseConfig(poses=str(poses or ""), trees=str(trees or "")))
+    if network is Network.SEGMENTATION:
+        name, task = _segmentation(variant, settings.seed, backgrounds)
+    else:
+        cases = CaseConfig(poses=str(poses or ""), trees=str(trees or ""))
+        name, task = make_task(network, variant, settings.seed, cases)
     if from_:
         fill(task.model, load_weights(from_, task.metadata()["kind"]).state, str(from_))
     handover = Handover(out, name, task, settings, from_.name if from_ else "")
@@ -115,13 +130,32 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> TrainConfig:
     return TrainConfig(**{**found, **given})
 
 
+def _variant(network: Network, given: str) -> str:
+    """Variant of a network that is asked for; raises `ConfigError` for an unknown one."""
+    names = VARIANTS[network]
+    if given and given not in names:
+        raise ConfigError(f"{network} has no variant {given}: there are {', '.join(names)}")
+    return given or next(iter(names))
+
+
+def _segmentation(variant: str, seed: int, backgrounds: Path | None) -> tuple[str, Task]:
+    from autocar_ros.imaging.vessel_network import Architecture
+    from autocar_ros.training.segmentation import SegmentationTask, real_frames
+
+    designs = {
+        "segmentation": Architecture(),
+        "stem2": Architecture((8, 16, 32, 64, 64), stem=2),
+        "separable": Architecture((32, 64, 96, 128), blocks=2, separable=True),
+    }
+    name = _variant(Network.SEGMENTATION, variant)
+    return name, SegmentationTask(designs[name], seed, real_frames(backgrounds) if backgrounds else ())
+
+
 def make_task(network: Network, variant: str, seed: int, cases: CaseConfig) -> tuple[str, Task]:
     """Name of a network's variant, and its task; raises `ConfigError` for an unknown variant or a bad pose history."""
     load_history(cases.poses)
     names = VARIANTS[network]
-    variant = variant or next(iter(names))
-    if variant not in names:
-        raise ConfigError(f"{network} has no variant {variant}: there are {', '.join(names)}")
+    variant = _variant(network, variant)
     if network is Network.DENSE:
         from autocar_ros.training.dense import DenseTask
 

@@ -1,0 +1,202 @@
+"""Single angiograms with known vessels and catheters, to train and to test a segmentation with.
+
+The lumen of a simulated tree absorbs in front of a real frame or of a simulated or invented background
+(Beer-Lambert), with everything at random that differs from one laboratory, patient and moment to the next: contrast,
+dose, blur, motion, catheter, wires, collimator, development of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from autocar_ros.config import SimulationConfig
+from autocar_ros.geometry.camera import Camera
+from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.imaging.enhance import BoolArray
+from autocar_ros.synthetic.anatomy import Anatomy, draw_anatomy
+from autocar_ros.synthetic.catheter import ATTENUATION, Catheter, lay_catheter
+from autocar_ros.synthetic.clutter import Background, blades, clips, devices, drawn_background, real_background
+from autocar_ros.synthetic.contrast import Contrast
+from autocar_ros.synthetic.fields import log_uniform
+from autocar_ros.synthetic.motion import Motion, draw_motion
+from autocar_ros.synthetic.pose_history import load_history
+from autocar_ros.synthetic.scene import IODINE, VISIBLE
+from autocar_ros.synthetic.tissue import Tissue
+from autocar_ros.synthetic.tubes import Float32Image, Tubes
+from autocar_ros.types import FloatArray, Image, Mask
+
+REAL = 0.7  # of the pictures that have a real background, where there are any
+PATIENT = 0.5  # of the others: the simulated patient; else an invented background
+EMPTY = 0.06  # of the pictures, without contrast
+FLOWING = 0.25  # contrast arrives or leaves
+CATHETER = 0.85  # shows the guiding catheter
+WIRE = 0.3  # a guidewire in one of the vessels
+STRENGTH = (0.3, 1.5)  # of the contrast agent, against the simulator's
+OFF_CENTRE = 20.0  # mm, standard deviation of the heart's place
+WIRE_RADIUS, WIRE_ATTENUATION = 0.18, (0.4, 1.6)  # mm (0.014 inch) and 1/mm
+WIRE_WIDTH = 3  # px that a guidewire is marked
+EXPOSURE_TIME = 0.01  # s, longest: the vessels move in it
+PHOTONS = (40.0, 3000.0)  # per pixel at mid-grey
+BLUR = (0.4, 1.5)  # px, of focal spot and detector
+SHARPENING = (0.3, 2.0)  # of the picture by the system
+DARKEST = 0.06  # of the range: behind a real collimator nothing can be seen
+MOST_STENOSES = 4
+
+
+@dataclass(frozen=True)
+class RealFrame:
+    """A real frame to put vessels in front of, and where it may already hold some."""
+
+    image: Image
+    marked: BoolArray  # (rows, columns)
+
+
+class Angiogram(NamedTuple):
+    """A picture and its truth, all (rows, columns)."""
+
+    image: Image  # uint8 or uint16
+    vessel: Mask  # 0 or 255, the filled lumen
+    catheter: Mask  # 0 or 255, guiding catheter, guidewire and other wires
+    known: BoolArray  # false where nobody knows what a real background shows
+
+
+def draw_angiogram(rng: Generator, size: int = 512, frames: Sequence[RealFrame] = ()) -> Angiogram:
+    """Draw a picture of `size` x `size` px in front of one of `frames`, or of a drawn background if there are none."""
+    patient, place, view, look = rng.spawn(4)
+    anatomy = draw_anatomy(
+        patient, str(patient.choice(["left", "right"])), stenoses=int(patient.integers(MOST_STENOSES + 1))
+    )
+    usual = SimulationConfig()
+    motion = draw_motion(
+        patient, anatomy.heart, patient.uniform(50, 120), usual.heart_rate_variability, usual.breathing
+    )
+    history = load_history()
+    pose = history.draw_pose(view, history.draw_clusters(view)[0], size)
+    camera = camera_from_pose(pose)
+    offset = view.normal(size=3) * OFF_CENTRE
+    behind = _background(place, camera, anatomy, size, frames)
+    absorbed, vessel, catheter = _patient(patient, anatomy, motion, camera, offset)
+    other, covered = devices(place, size)
+    absorbed += other + clips(place, size)
+    opening = blades(view, size)
+    image = develop(look, behind.light * cv2.exp(-absorbed), opening)
+    seen = (opening > 0.5) & (behind.light > DARKEST)
+    vessel, catheter = vessel & seen, (catheter | covered) & seen
+    marks = (np.where(mark, np.uint8(255), np.uint8(0)) for mark in (vessel, catheter))
+    return Angiogram(image, *marks, behind.known)
+
+
+def develop(rng: Generator, light: Float32Image, opening: Float32Image) -> Image:
+    """Stored frame of the light that meets the detector: blur, quanta, blades, sharpening, development, bits."""
+    blur = log_uniform(rng, *BLUR)
+    light = np.asarray(cv2.GaussianBlur(light, (0, 0), blur), np.float32)
+    light *= np.float32(rng.uniform(0.35, 0.75) / max(float(np.median(light)), 1e-3))
+    grain = rng.standard_normal(light.shape, np.float32)
+    if rng.random() < 0.7:
+        grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), blur * rng.uniform(0.4, 1.2)), np.float32)
+        grain /= grain.std()
+    light += np.sqrt(np.maximum(light, 0)) * grain * np.float32(np.sqrt(0.55 / log_uniform(rng, *PHOTONS)))
+    shade = np.float32(rng.uniform(0.0, 0.3) ** 2)
+    light = shade + (light - shade) * opening
+    if rng.random() < 0.4:
+        soft = cv2.GaussianBlur(light, (0, 0), log_uniform(rng, 1.0, 6.0))
+        light += (light - soft) * np.float32(log_uniform(rng, *SHARPENING))
+    light = np.clip(light, 0, 1.3) ** np.float32(log_uniform(rng, 0.6, 1.6))
+    return _stored(rng, light)
+
+
+def _stored(rng: Generator, light: Float32Image) -> Image:
+    """Quantise to 8 bits or 12 of 16, with any gain; some pictures went through JPEG."""
+    gain = rng.uniform(0.5, 1.1)
+    if rng.random() < 0.2:
+        return np.clip(light * (4095 * gain) + 0.5, 0, 4095).astype(np.uint16)
+    image = np.clip(light * (255 * gain) + 0.5, 0, 255).astype(np.uint8)
+    if rng.random() < 0.25:
+        _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))])
+        image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return image
+
+
+def _background(rng: Generator, camera: Camera, anatomy: Anatomy, size: int, frames: Sequence[RealFrame]) -> Background:
+    if frames and rng.random() < REAL:
+        frame = frames[int(rng.integers(len(frames)))]
+        return real_background(rng, frame.image, frame.marked, size)
+    total = drawn_background(rng, size)
+    if rng.random() < PATIENT:
+        tissue = Tissue(camera, anatomy.heart).attenuation(np.zeros(3))
+        total = total * np.float32(0.3) + tissue * np.float32(log_uniform(rng, 0.5, 1.8))
+    return Background(np.asarray(cv2.exp(-total), np.float32), np.ones((size, size), bool))
+
+
+def _patient(
+    rng: Generator, anatomy: Anatomy, motion: Motion, camera: Camera, offset: FloatArray
+) -> tuple[Float32Image, BoolArray, BoolArray]:
+    """Attenuation of vessels and catheter, and the pixels of either."""
+    graph, time = anatomy.graph, float(rng.uniform(0, 10))
+    tubes = Tubes(graph.position, graph.radius, graph.edges, graph.branch)
+    position = motion.displace(graph.position, time) + offset
+    later = motion.displace(graph.position, time + float(rng.uniform(0, EXPOSURE_TIME))) + offset
+    concentration = _concentration(rng, anatomy.distance)
+    strength = IODINE * log_uniform(rng, *STRENGTH) * concentration
+    total = (tubes.chords(camera, position, strength) + tubes.chords(camera, later, strength)) / 2
+    vessel = tubes.chords(camera, position, np.where(concentration >= VISIBLE, 1.0, 0.0)) > 0
+    device = np.zeros(total.shape, np.float32)
+    catheter = np.zeros(total.shape, bool)
+    if rng.random() < CATHETER:
+        catheter |= _add_catheter(rng, lay_catheter(graph), camera, position[0], float(strength[0]), device)
+    if rng.random() < WIRE:
+        catheter |= _add_wire(rng, anatomy, camera, position, device)
+    return np.asarray(total + device, np.float32), vessel, catheter
+
+
+def _concentration(rng: Generator, distance: FloatArray) -> FloatArray:
+    """Contrast agent (N,) 0..1 at a random moment."""
+    kind = rng.random()
+    if kind < EMPTY:
+        return np.zeros(len(distance))
+    if kind < EMPTY + FLOWING:
+        flow = Contrast("injection", flow_speed=float(rng.uniform(60, 200)))
+        moment = flow.start + (rng.uniform(0.1, 1.2) if rng.random() < 0.6 else flow.duration + rng.uniform(0.2, 1.3))
+        return flow.concentration(distance, float(moment))
+    return np.ones(len(distance))
+
+
+def _add_catheter(
+    rng: Generator, catheter: Catheter, camera: Camera, ostium: FloatArray, filling: float, out: Float32Image
+) -> BoolArray:
+    """Draw the guiding catheter, of 4 to 7 French, filled with contrast or not; return its pixels."""
+    nodes, radius = catheter.position(ostium), float(rng.uniform(0.66, 1.17))
+    n = len(nodes)
+    wall, bore = (Tubes(nodes, np.full(n, r), catheter.edges, np.zeros(n, np.int64)) for r in (radius, 0.85 * radius))
+    dense = ATTENUATION * log_uniform(rng, 0.6, 6.0)
+    chord = wall.chords(camera, nodes, np.ones(n))
+    out += chord * np.float32(dense)
+    bore.chords(camera, nodes, np.full(n, (filling if rng.random() < 0.8 else 0.0) + 1e-6), out)
+    out -= bore.chords(camera, nodes, np.ones(n)) * np.float32(dense * rng.uniform(0.3, 0.9))
+    return np.asarray(chord > 0)
+
+
+def _add_wire(rng: Generator, anatomy: Anatomy, camera: Camera, position: FloatArray, out: Float32Image) -> BoolArray:
+    """Draw a guidewire from the ostium to somewhere in the tree; return its pixels."""
+    parent = np.full(len(position), -1)
+    parent[anatomy.graph.edges[:, 1]] = anatomy.graph.edges[:, 0]
+    way = [int(rng.integers(len(position)))]
+    while parent[way[-1]] >= 0:
+        way.append(int(parent[way[-1]]))
+    nodes = position[way]
+    n = len(nodes)
+    if n < 3:
+        return np.zeros(out.shape, bool)
+    edges = np.stack([np.arange(n - 1), np.arange(1, n)], axis=1)
+    wire = Tubes(nodes, np.full(n, WIRE_RADIUS), edges, np.zeros(n, np.int64))
+    wire.chords(camera, nodes, np.full(n, log_uniform(rng, *WIRE_ATTENUATION)), out)
+    pixels, _ = camera.project(nodes)
+    mark = np.zeros(out.shape, np.uint8)
+    cv2.polylines(mark, [np.round(pixels).astype(np.int32)], False, 1, WIRE_WIDTH)
+    return mark > 0
