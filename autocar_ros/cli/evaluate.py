@@ -12,6 +12,7 @@ import typer
 from autocar_ros.cli.cases import static_case
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.cli.evaluate_dynamic import dynamic
+from autocar_ros.cli.evaluate_segmentation import segmentation
 from autocar_ros.cli.evaluate_stenosis import stenosis
 from autocar_ros.cli.scoring import Scores, score_cases, usable_cores
 from autocar_ros.evaluation.methods import METHODS, VOXEL_SIZE, load_method, named_methods, usable_methods
@@ -41,6 +42,7 @@ evaluate = typer.Typer(
     help="Measure how good the reconstruction is, with baselines.", no_args_is_help=True, add_completion=False
 )
 evaluate.command()(dynamic)
+evaluate.command()(segmentation)
 evaluate.command()(stenosis)
 
 

@@ -37,13 +37,13 @@ class Correspondence:
 
 
 def dice(predicted: Volume, truth: Volume) -> float:
-    """DICE of two (I, J, K) masks (eq. 17)."""
+    """DICE of two (I, J, K) or (rows, columns) masks (eq. 17)."""
     _check_volumes(predicted, truth)
     return 2.0 * float((predicted & truth).sum()) / float(predicted.sum() + truth.sum())
 
 
 def cl_dice(predicted: Volume, truth: Volume) -> float:
-    """Centreline DICE of two (I, J, K) masks: each thinned skeleton against the other mask (eq. 18)."""
+    """Centreline DICE of two masks as of `dice`: each thinned skeleton against the other mask (eq. 18)."""
     _check_volumes(predicted, truth)
     if not predicted.any():
         return 0.0
@@ -72,7 +72,7 @@ def volume_score(predicted: Volume, truth: Volume, voxel_size: float = 0.5) -> V
     Chamfer distance is the sum of both mean directions (eq. 19), HD95 the larger 95 % quantile (eq. 20).
     Raises `InvalidInputError` for different shapes or an empty truth.
     """
-    _check_volumes(predicted, truth)
+    _check_volumes(predicted, truth, (3,))
     if not predicted.any():
         return VolumeScore(0.0, 0.0, np.nan, np.nan)
     there, back = surface_distances(surface_points(predicted, voxel_size), surface_points(truth, voxel_size))
@@ -117,7 +117,7 @@ def correspondence(
 
 
 def skeleton(volume: Volume) -> Volume:
-    """Thin an (I, J, K) mask to its centreline.
+    """Thin an (I, J, K) or (rows, columns) mask to its centreline.
 
     scikit-image thins a straight tube of even width to nothing (its issue 3757); then the mask itself is returned.
     """
@@ -125,9 +125,10 @@ def skeleton(volume: Volume) -> Volume:
     return thin if thin.any() else volume
 
 
-def _check_volumes(predicted: NDArray[Any], truth: NDArray[Any]) -> None:
-    if predicted.shape != truth.shape or predicted.ndim != 3:
-        raise InvalidInputError(f"need two (I, J, K) volumes of one shape, got {predicted.shape} and {truth.shape}")
+def _check_volumes(predicted: NDArray[Any], truth: NDArray[Any], dimensions: tuple[int, ...] = (2, 3)) -> None:
+    if predicted.shape != truth.shape or predicted.ndim not in dimensions:
+        kind = "(I, J, K) volumes" if dimensions == (3,) else "masks"
+        raise InvalidInputError(f"need two {kind} of one shape, got {predicted.shape} and {truth.shape}")
     if predicted.dtype != bool or truth.dtype != bool:
         raise InvalidInputError(f"need bool volumes, got {predicted.dtype} and {truth.dtype}")
     if not truth.any():

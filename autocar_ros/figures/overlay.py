@@ -22,7 +22,7 @@ def branch_color(branch: int) -> tuple[float, float, float]:
 
 def overlay(image: Image, graph: VesselGraph, camera: Camera) -> NDArray[np.uint8]:
     """X-ray frame (rows, columns) with the graph on it as (rows, columns, 3) RGB; one colour a branch."""
-    picture = cv2.cvtColor(_eight_bits(image), cv2.COLOR_GRAY2RGB)
+    picture = cv2.cvtColor(eight_bits(image), cv2.COLOR_GRAY2RGB)
     pixels, depth = camera.project(graph.position)
     for parent, child in graph.edges[(depth[graph.edges] > 0).all(1)]:
         color = [round(255 * part) for part in branch_color(int(graph.branch[child]))]
@@ -32,7 +32,8 @@ def overlay(image: Image, graph: VesselGraph, camera: Camera) -> NDArray[np.uint
     return np.asarray(picture, np.uint8)
 
 
-def _eight_bits(image: Image) -> NDArray[np.uint8]:
+def eight_bits(image: Image) -> NDArray[np.uint8]:
+    """Frame (rows, columns) of any depth, its grey stretched to 0..255."""
     low, high = np.percentile(image, (0.5, 99.5))
     scaled = (image.astype(np.float32) - low) * (255 / max(high - low, 1.0))
     return np.asarray(np.clip(scaled, 0, 255), np.uint8)

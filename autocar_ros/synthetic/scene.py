@@ -121,6 +121,15 @@ class Scene:
         chords = self._tubes.chords(p.camera, position, weight)
         return np.where((chords > 0) & (p.detector.open_area > 0), np.uint8(255), np.uint8(0))
 
+    def catheter_mask(self, plane: str, time: float) -> Mask:
+        """True catheter (rows, columns) of plane "a" or "b" at a time in s, 255 or 0; without a catheter all 0."""
+        p = self._of(plane)
+        if self._catheter is None:
+            return np.zeros((p.true_pose.rows, p.true_pose.columns), np.uint8)
+        nodes = self._catheter.position(self.motion.displace(self.anatomy.graph.position[:1], time)[0])
+        chords = self._catheter.wall.chords(p.camera, nodes, np.ones(len(nodes)))
+        return np.where((chords > 0) & (p.detector.open_area > 0), np.uint8(255), np.uint8(0))
+
     def ecg(self, start: float, stop: float) -> FloatArray:
         """Samples in mV at k / ECG_RATE in [start, stop) s."""
         return ecg_samples(self.motion, start, stop, ECG_RATE, self.config.ecg_noise, self.config.seed)
