@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -12,8 +13,9 @@ import typer
 
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.cli.scoring import mapped, usable_cores
-from autocar_ros.cli.segmentation_cases import FACTORS, expose, segmentation_shot
+from autocar_ros.cli.segmentation_cases import FACTORS, expose, segmentation_shot, varied
 from autocar_ros.errors import InvalidInputError
+from autocar_ros.evaluation.registered_views import read_registered_views
 from autocar_ros.evaluation.report import Section, method_table, plus_minus, provenance, spreads, write_html, write_json
 from autocar_ros.evaluation.segmentation import (
     IN_MM,
@@ -24,6 +26,7 @@ from autocar_ros.evaluation.segmentation import (
     by_method,
     load_segmenter,
     read_pictures,
+    score_registered_view,
     timed_scores,
 )
 from autocar_ros.figures.comparison import draw_scores
@@ -35,6 +38,10 @@ HOW_SCORED = (
     "False length: centreline of the mask more than 2 px beside any true vessel. Catheter taken: share of the catheter "
     "outside the vessels that the vessel mask holds. ms: processor time of a picture."
 )
+ON_PHANTOM = (
+    "Recall: share of the registered centreline inside the mask, or within 1 and 3 mm of it. Precision: share of the "
+    "mask's centreline within 3 mm of the registered one. Some of its side tubes were not filled with contrast."
+)
 SHOWN = ("dice", "cl_dice", "precision", "recall")
 SHEET = 9  # pictures on the contact sheet
 COLUMNS = 3
@@ -42,11 +49,32 @@ COLUMNS = 3
 Scores = dict[str, dict[str, float]]  # method -> metric -> value
 
 
+class Kind(StrEnum):
+    """Simulated frames."""
+
+    SIMULATOR = "simulator"  # as the simulator's node publishes them
+    VARIED = "varied"  # drawn as those for training, from the test split; nobody knows their size in mm
+
+
+WIDTHS = {Kind.SIMULATOR: IN_MM, Kind.VARIED: IN_PIXELS}
+
+
 class Scored(NamedTuple):
     """What one simulated frame gave."""
 
     plain: Scores
     hard: dict[str, list[Scores]]  # factor -> scores at every level
+
+
+class Result(NamedTuple):
+    """Scores of all pictures, and what a report shows of them."""
+
+    scores: dict[str, list[dict[str, float]]]  # method -> scores of every picture
+    shown: dict[str, Picture]
+    widths: Widths
+    protocol: dict[str, Any]
+    origin: dict[str, Any]
+    curves: dict[str, dict[str, Any]]
 
 
 def segmentation(
@@ -58,6 +86,12 @@ def segmentation(
     ] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder with their true masks, of the same file stem.")] = None,
     methods: Annotated[str, typer.Option(help=f"Some of {', '.join(METHODS)}, with commas; all unless given.")] = "",
+    kind: Annotated[
+        Kind, typer.Option(help="Simulated frames: of the simulator, or as varied as in training.")
+    ] = Kind.SIMULATOR,
+    phantom: Annotated[
+        Path | None, typer.Option(help="Also score real runs in a folder, which a centreline is registered to.")
+    ] = None,
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also measure what dose, motion, contrast, ... do to simulated frames.")
     ] = False,
@@ -73,42 +107,47 @@ def segmentation(
         load_segmenter(name)  # complains now, not in another process
     if (images is None) != (masks is None):
         raise InvalidInputError("give both --images and --masks, or neither")
+    if robustness and (images or kind is Kind.VARIED):
+        raise InvalidInputError("--robustness changes frames of the simulator: leave out --images and --kind")
     if images is not None and masks is not None:
-        if robustness:
-            raise InvalidInputError("--robustness changes simulated frames: leave out --images and --masks")
-        _own_pictures(out, read_pictures(images, masks), names)
+        result = _own_pictures(read_pictures(images, masks), names)
     else:
-        _simulated(out, range(seed, seed + cases), names, robustness, min(jobs or usable_cores(), cases))
+        result = _simulated(range(seed, seed + cases), names, kind, robustness, min(jobs or usable_cores(), cases))
+    _write(out, result, _registered(phantom, names) if phantom else {})
 
 
-def score_shot(seed: int, names: Sequence[str], robustness: bool) -> Scored:
+def score_seed(seed: int, names: Sequence[str], kind: Kind, robustness: bool) -> Scored:
     """Scores of every method on the frame of a seed, and on its harder versions."""
-    shot, segmenters = segmentation_shot(seed), {name: load_segmenter(name) for name in names}
+    segmenters = {name: load_segmenter(name) for name in names}
 
     def score(picture: Picture) -> Scores:
-        return {name: timed_scores(segment, picture) for name, segment in segmenters.items()}
+        return {name: timed_scores(segment, picture, WIDTHS[kind]) for name, segment in segmenters.items()}
 
-    hard = {name: [score(f.picture(shot, level)) for level in f.levels] for name, f in FACTORS.items()}
-    return Scored(score(expose(shot)), hard if robustness else {})
+    shot = segmentation_shot(seed)
+    hard = {name: [score(f.picture(shot, level)) for level in f.levels] for name, f in FACTORS.items() if robustness}
+    return Scored(score(_frame(seed, kind)), hard)
 
 
-def _simulated(out: Path, seeds: range, names: list[str], robustness: bool, jobs: int) -> None:
+def _frame(seed: int, kind: Kind) -> Picture:
+    return varied(seed) if kind is Kind.VARIED else expose(segmentation_shot(seed))
+
+
+def _simulated(seeds: range, names: list[str], kind: Kind, robustness: bool, jobs: int) -> Result:
     scored: list[Scored] = []
     with progress() as bar:
         task = bar.add_task("Segmenting", total=len(seeds))
-        for one in mapped(partial(score_shot, names=tuple(names), robustness=robustness), seeds, jobs):
+        score = partial(score_seed, names=tuple(names), kind=kind, robustness=robustness)
+        for one in mapped(score, seeds, jobs):
             scored.append(one)
             bar.advance(task)
     scores = by_method([one.plain for one in scored])
-    hard = _curves([one.hard for one in scored]) if robustness else {}
-    picked = _spread_cases(scores[names[0]])
-    pictures = {f"seed {seeds[k]}": expose(segmentation_shot(seeds[k])) for k in picked}
-    protocol = {"name": "segmentation", "cases": len(seeds), "contrast": "full"}
-    _write(out, names, scores, pictures, IN_MM, protocol | ({"robustness": True} if robustness else {}),
-           provenance(seeds[0]), hard)  # fmt: skip
+    shown = {f"seed {seeds[k]}": _frame(seeds[k], kind) for k in _spread_cases(scores[names[0]])}
+    protocol = {"name": "segmentation", "cases": len(seeds), "kind": str(kind)}
+    curves = _curves([one.hard for one in scored]) if robustness else {}
+    return Result(scores, shown, WIDTHS[kind], protocol, provenance(seeds[0]), curves)
 
 
-def _own_pictures(out: Path, pictures: dict[str, Picture], names: list[str]) -> None:
+def _own_pictures(pictures: dict[str, Picture], names: list[str]) -> Result:
     segmenters = {name: load_segmenter(name) for name in names}
     cases: list[Scores] = []
     with progress() as bar:
@@ -116,11 +155,26 @@ def _own_pictures(out: Path, pictures: dict[str, Picture], names: list[str]) -> 
         for picture in pictures.values():
             cases.append({name: timed_scores(of, picture, IN_PIXELS) for name, of in segmenters.items()})
             bar.advance(task)
-    scores = by_method(cases)
-    stems = list(pictures)
+    scores, stems = by_method(cases), list(pictures)
     shown = {stems[k]: pictures[stems[k]] for k in _spread_cases(scores[names[0]])}
-    protocol = {"name": "segmentation", "pictures": len(pictures)}
-    _write(out, names, scores, shown, IN_PIXELS, protocol, provenance(None), {})
+    return Result(scores, shown, IN_PIXELS, {"name": "segmentation", "pictures": len(pictures)}, provenance(None), {})
+
+
+def _registered(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+    """Spread over the frames of every run for every method, and over all frames."""
+    views = read_registered_views(folder)
+    found: dict[str, dict[str, Any]] = {}
+    with progress() as bar:
+        task = bar.add_task("Segmenting the phantom", total=len(names) * len(views))
+        for name in names:
+            segment, runs = load_segmenter(name), {}
+            for view in views:
+                masks = [segment(image).vessel for image in view.images]
+                runs[view.name] = [score_registered_view(m, view.projected, view.mm_per_pixel) for m in masks]
+                bar.advance(task)
+            every = [score for scores in runs.values() for score in scores]
+            found[name] = {"all": spreads(every)} | {run: spreads(scores) for run, scores in runs.items()}
+    return found
 
 
 def _curves(cases: Sequence[dict[str, list[Scores]]]) -> dict[str, dict[str, Any]]:
@@ -140,50 +194,42 @@ def _spread_cases(scores: Sequence[dict[str, float]]) -> list[int]:
     return [int(k) for k in order[places]]
 
 
-def _write(
-    out: Path,
-    names: list[str],
-    scores: dict[str, list[dict[str, float]]],
-    shown: dict[str, Picture],
-    widths: Widths,
-    protocol: dict[str, Any],
-    origin: dict[str, Any],
-    hard: dict[str, dict[str, Any]],
-) -> None:
-    found = {name: spreads(of) for name, of in scores.items()}
-    content = {"protocol": protocol, "methods": found, "robustness": hard, "cases": scores, **origin}
-    write_json(out / "metrics.json", content)
-    pictures = _pictures(out, names, scores, found, widths, shown, hard)
+def _write(out: Path, result: Result, phantom: dict[str, dict[str, Any]]) -> None:
+    found = {name: spreads(of) for name, of in result.scores.items()}
+    content = {"protocol": result.protocol, "methods": found, "robustness": result.curves, "phantom": phantom}
+    write_json(out / "metrics.json", content | {"cases": result.scores} | result.origin)
     metrics = list(dict.fromkeys(metric for of in found.values() for metric in of))
     rows = {m: [plus_minus(of[m]) if m in of else "" for of in found.values()] for m in metrics}
-    sections = [Section("Methods", HOW_SCORED, rows, pictures, tuple(found)),
-                Section("Protocol", table=protocol | origin)]  # fmt: skip
+    sections = [
+        Section("Methods", HOW_SCORED, rows, _pictures(out, result, found), tuple(found)),
+        *(Section(f"Phantom, {name}", ON_PHANTOM, _by_run(of), columns=tuple(of)) for name, of in phantom.items()),
+        Section("Protocol", table=result.protocol | result.origin),
+    ]
     write_html(out / "report.html", TITLE, sections)
     terminal().print(method_table(found))
+    if phantom:
+        terminal().print(method_table({name: of["all"] for name, of in phantom.items()}))
     terminal().print(f"Wrote {out / 'metrics.json'}, report.html and pictures", highlight=False, soft_wrap=True)
 
 
-def _pictures(
-    out: Path,
-    names: list[str],
-    scores: dict[str, list[dict[str, float]]],
-    found: dict[str, dict[str, Any]],
-    widths: Widths,
-    shown: dict[str, Picture],
-    hard: dict[str, dict[str, Any]],
-) -> list[tuple[Path, str]]:
+def _by_run(runs: dict[str, Any]) -> dict[str, list[str]]:
+    return {metric: [plus_minus(run[metric]) for run in runs.values()] for metric in runs["all"]}
+
+
+def _pictures(out: Path, result: Result, found: dict[str, dict[str, Any]]) -> list[tuple[Path, str]]:
     """Draw scores, recall by width, curves and one sheet a method; return the files with captions."""
     pictures = [(out / "scores.png", "All pictures: quartiles, 5 and 95 %, cross = mean."),
                 (out / "widths.png", "Recall of the true centreline by width.")]  # fmt: skip
-    draw_scores(scores, SHOWN).savefig(pictures[0][0], dpi=110)
-    draw_recall(found, list(widths.bins())).savefig(pictures[1][0], dpi=110)
-    if hard:
+    draw_scores(result.scores, SHOWN).savefig(pictures[0][0], dpi=110)
+    draw_recall(found, list(result.widths.bins())).savefig(pictures[1][0], dpi=110)
+    if result.curves:
         pictures.append((out / "robustness.png", "DICE while one thing changes; the rest as in the plain frames."))
-        draw_robustness(hard).savefig(pictures[-1][0], dpi=110)
-    for name in names:
+        draw_robustness(result.curves).savefig(pictures[-1][0], dpi=110)
+    frames = [picture.image for picture in result.shown.values()]
+    for name in found:
         segment, path = load_segmenter(name), out / f"sheet_{name}.png"
-        masks = [segment(picture.image) for picture in shown.values()]
-        contact_sheet([p.image for p in shown.values()], [m.vessel for m in masks], [m.catheter for m in masks],
-                      COLUMNS, path, list(shown))  # fmt: skip
-        pictures.append((path, f"{name}, from the worst DICE of {names[0]} to its best. Vessels red, catheter cyan."))
+        masks = [segment(frame) for frame in frames]
+        contact_sheet(frames, [m.vessel for m in masks], [m.catheter for m in masks], COLUMNS, path, list(result.shown))
+        text = f"{name}, from the worst DICE of {next(iter(found))} to its best. Vessels red, catheter cyan."
+        pictures.append((path, text))
     return pictures

@@ -12,6 +12,8 @@ import numpy as np
 from autocar_ros.config import SimulationConfig
 from autocar_ros.evaluation.segmentation import Picture
 from autocar_ros.geometry.carm import mm_per_pixel
+from autocar_ros.synthetic.angiograms import draw_angiogram
+from autocar_ros.synthetic.cases import case_rng
 from autocar_ros.synthetic.scene import Scene
 from autocar_ros.types import Image, Mask
 
@@ -53,6 +55,12 @@ def expose(shot: Shot) -> Picture:
     """Frame of a shot and its true masks; widths are in mm at the isocentre."""
     scene = Scene(shot.config)
     return _picture(scene, shot, scene.image(shot.plane, shot.time))
+
+
+def varied(seed: int) -> Picture:
+    """Picture drawn as those for training, from the test split; widths are in px."""
+    image, vessel, catheter, _ = draw_angiogram(case_rng("test", seed, 0))
+    return Picture(image, vessel, catheter, 1.0)
 
 
 def noisy(shot: Shot, photons: float) -> Picture:
