@@ -7,6 +7,7 @@ integers at pixel centres. The world is `carm_isocenter` of docs/interfaces.md: 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 from typing import Any
@@ -89,7 +90,7 @@ class CArmPose:
             "isocenter_offset": self.isocenter_offset,
         }
         for name, value in numbers.items():
-            if not np.all(np.isfinite(value)):
+            if not all(map(math.isfinite, np.ravel(value).tolist())):
                 raise PoseError(f"{name} is not finite: {value}")
         if not self.source_to_detector > self.source_to_isocenter > 0:
             raise PoseError(

@@ -7,6 +7,7 @@ X-ray source, z towards the detector. Lengths in mm.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import array_api_compat
@@ -31,12 +32,12 @@ class Camera:
             raise PoseError("a camera needs matrix (3, 3), rotation (3, 3) and source (3,)")
         if not (np.isfinite(self.matrix).all() and np.isfinite(self.rotation).all() and np.isfinite(self.source).all()):
             raise PoseError("camera holds values that are not finite")
-        if not np.allclose(self.rotation @ self.rotation.T, np.eye(3), atol=1e-6) or np.linalg.det(self.rotation) < 0:
+        if np.abs(self.rotation @ self.rotation.T - np.eye(3)).max() > 1e-5 or np.linalg.det(self.rotation) < 0:
             raise PoseError("camera rotation is not a right-handed orthonormal matrix")
         if abs(self.matrix[0, 0] * self.matrix[1, 1]) < 1e-12:
             raise PoseError("camera matrix is singular: focal length 0 (uncalibrated CameraInfo?)")
 
-    @property
+    @cached_property
     def projection(self) -> FloatArray:
         """(3, 4) world mm -> homogeneous px; the third row gives the depth in mm."""
         linear = self.matrix @ self.rotation

@@ -13,7 +13,8 @@ STEP = 1.0  # px between the samples of a profile
 ALONG = (-1.5, 1.5, 0.0)  # px from the point along the vessel, where a profile is taken each
 HALF = 127.5  # of 255, at the border of a vessel: more is inside
 FAINT = 12.75  # of 255: the last of a soft border
-SLANTS = (-45.0, 45.0, 90.0)  # degrees from across the vessel: a clean vessel is wider there
+_SLANTS = (-45.0, 45.0, 90.0)  # degrees from across the vessel: a clean vessel is wider there
+SLANTS = tuple((math.cos(math.radians(a)), math.sin(math.radians(a))) for a in _SLANTS)  # cosine and sine
 WIDEST = 60.0  # px; a wider profile runs along a vessel
 CLEAN = 1.15  # times the smallest width there that a clean vessel may be wide
 
@@ -38,7 +39,7 @@ def vessel_widths(mask: Mask, pixels: FloatArray, direction: FloatArray, reach: 
     -------
     (N,) px, NaN where no vessel is in reach, the vessel leaves the image, or another one hides its border
     """
-    return np.asarray(_widths(mask, pixels, direction, reach, np.array(ALONG), np.radians(SLANTS)))
+    return np.asarray(_widths(mask, pixels, direction, reach))
 
 
 @njit(cache=True)
@@ -93,27 +94,34 @@ def _width(mask, x, y, nx, ny, most):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _is_clean(mask, x, y, dx, dy, least, slants):  # type: ignore[no-untyped-def]
+def _is_clean(mask, x, y, dx, dy, least):  # type: ignore[no-untyped-def]
     """Whether the vessel of direction (dx, dy) around its middle (x, y) is at least so wide in all directions."""
-    for slant in slants:
-        c, s = math.cos(slant), math.sin(slant)
+    for c, s in SLANTS:
         if _width(mask, x, y, s * dx - c * dy, c * dx + s * dy, least)[0] < least:
             return False
     return True
 
 
 @njit(cache=True)
-def _widths(mask, pixels, direction, reach, along, slants):  # type: ignore[no-untyped-def]
-    widths = np.full(len(pixels), np.nan)
+def vessel_width(mask, x, y, dx, dy, reach):  # type: ignore[no-untyped-def]
+    """One of the `vessel_widths`: at (x, y) of a vessel along (dx, dy)."""
+    total, count, middle_x, middle_y = 0.0, 0, 0.0, 0.0
+    for shift in ALONG:
+        px, py = x + shift * dx, y + shift * dy
+        at = _find(mask, px, py, -dy, dx, reach)
+        if not math.isnan(at):
+            width, off = _width(mask, px - at * dy, py + at * dx, -dy, dx, WIDEST)
+            total, count = total + width, count + 1
+            middle_x, middle_y = px - (at + off) * dy, py + (at + off) * dx
+    if count > 0 and total < WIDEST * count:
+        if _is_clean(mask, middle_x, middle_y, dx, dy, total / count / CLEAN):
+            return total / count
+    return math.nan
+
+
+@njit(cache=True)
+def _widths(mask, pixels, direction, reach):  # type: ignore[no-untyped-def]
+    widths = np.empty(len(pixels))
     for i in range(len(pixels)):
-        (dx, dy), total, count, x, y = direction[i], 0.0, 0, 0.0, 0.0
-        for shift in along:
-            px, py = pixels[i, 0] + shift * dx, pixels[i, 1] + shift * dy
-            at = _find(mask, px, py, -dy, dx, reach[i])
-            if not math.isnan(at):
-                width, off = _width(mask, px - at * dy, py + at * dx, -dy, dx, WIDEST)
-                total, count = total + width, count + 1
-                x, y = px - (at + off) * dy, py + (at + off) * dx
-        if count > 0 and total < WIDEST * count and _is_clean(mask, x, y, dx, dy, total / count / CLEAN, slants):
-            widths[i] = total / count
+        widths[i] = vessel_width(mask, pixels[i, 0], pixels[i, 1], direction[i, 0], direction[i, 1], reach[i])
     return widths

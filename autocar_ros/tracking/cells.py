@@ -41,21 +41,23 @@ def nearest_line(x, y, dx, dy, cells, direction, slant):  # type: ignore[no-unty
 
     Rings of cells are searched until no further one can hold a better point: exact over all points.
     """
-    column, row = math.floor((x - cells.low[0]) / CELL), math.floor((y - cells.low[1]) / CELL)
-    right, down = x - cells.low[0] - column * CELL, y - cells.low[1] - row * CELL
-    border = min(right, CELL - right, down, CELL - down)
+    x, y = x - cells.low[0], y - cells.low[1]
+    column, row = math.floor(x / CELL), math.floor(y / CELL)
+    border = min(x - column * CELL, (column + 1) * CELL - x, y - row * CELL, (row + 1) * CELL - y)
     ring = max(0, -column, column - cells.columns + 1, -row, row - cells.rows + 1)
     last = max(column, cells.columns - 1 - column, row, cells.rows - 1 - row)
     best, found = np.inf, 0
     while ring <= last and (ring == 0 or best > (ring - 1) * CELL + border):
         for r in range(max(row - ring, 0), min(row + ring, cells.rows - 1) + 1):
+            above = max(r * CELL - y, y - (r + 1) * CELL, 0.0)
             step = 1 if abs(r - row) == ring else max(2 * ring, 1)
             for c in range(column - ring, column + ring + 1, step):
-                if c < 0 or c >= cells.columns:
+                beside = max(c * CELL - x, x - (c + 1) * CELL, 0.0)
+                if c < 0 or c >= cells.columns or above * above + beside * beside >= best * best:
                     continue
                 cell = r * cells.columns + c
                 for k in range(cells.first[cell], cells.first[cell + 1]):
-                    across, along = cells.points[k, 0] - x, cells.points[k, 1] - y
+                    across, along = cells.points[k, 0] - cells.low[0] - x, cells.points[k, 1] - cells.low[1] - y
                     square = across * across + along * along
                     if square < best * best:
                         cosine = abs(direction[k, 0] * dx + direction[k, 1] * dy)
@@ -84,6 +86,8 @@ def _near_edges(cells, pixels, edges, reach):  # type: ignore[no-untyped-def]
             for c in range(max(math.floor(left / CELL), 0), min(math.floor(right / CELL) + 1, cells.columns)):
                 cell = r * cells.columns + c
                 for k in range(cells.first[cell], cells.first[cell + 1]):
+                    if near[k]:
+                        continue
                     x, y = cells.points[k, 0] - pixels[i, 0], cells.points[k, 1] - pixels[i, 1]
                     along = min(max((x * bx + y * by) / square, 0.0), 1.0)
                     if (x - along * bx) ** 2 + (y - along * by) ** 2 <= reach * reach:

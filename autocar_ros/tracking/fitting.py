@@ -11,9 +11,9 @@ from numba import njit
 
 from autocar_ros.config import TrackingConfig
 from autocar_ros.geometry.rigid import rotation
-from autocar_ros.tracking.observation import View
-from autocar_ros.tracking.smoothness import Smoothness
-from autocar_ros.tracking.solver import System, empty_system, inverse_blocks, solve
+from autocar_ros.tracking.observation import NO_LINES, View, match_node
+from autocar_ros.tracking.smoothness import add_springs, springs_of
+from autocar_ros.tracking.solver import empty_system, inverse_blocks, solve
 from autocar_ros.types import FloatArray, IntArray, VesselGraph
 
 FIRST_STIFFNESS = 40.0  # mm: the first step moves whole branches
@@ -44,11 +44,11 @@ class Refit:
 
     def __init__(self, graph: VesselGraph, config: TrackingConfig) -> None:
         lengths = _falling(FIRST_STIFFNESS, config.stiffness, config.iterations)
-        self._schedule = list(zip(lengths, _falling(config.reach, config.precision, config.iterations), strict=True))
+        self._schedule = np.column_stack([lengths, _falling(config.reach, config.precision, config.iterations)])
         self._bend = config.shape_memory**4
-        self._smoothness = Smoothness(graph)
+        self._springs = springs_of(graph)
         self._shape = np.asarray(graph.position, float)
-        self._before, self._after = _neighbours(graph)
+        self._neighbours = _neighbours(graph)
 
     def __call__(
         self,
@@ -69,85 +69,104 @@ class Refit:
         if not views and expected is None and points is None:
             return Solution(start, np.full(len(start), np.inf))
         start = np.ascontiguousarray(start, float)
-        tree, position = self._smoothness.tree, start
-        shape = self._shape @ rotation(self._shape, start).T
-        for length, scale in self._schedule:
-            tangent = self.direction(position)
-            system = empty_system(len(start))
-            surprise = _pull_to_lines(system, views, position, tangent, scale)
-            _pull_to_points(system, points, position, tangent, scale)
-            _hold(system, np.full(len(start), ANCHOR), start - position)
-            if expected is not None:
-                _hold(system, expected[1] * NOISE**2, expected[0] - position)
-            self._smoothness.add(system, position, start, shape, length**2, self._bend)
-            position = position + solve(tree, system)
-        covariance = inverse_blocks(tree, system)
-        variance = NOISE**2 * surprise * np.trace(covariance, axis1=1, axis2=2) / 3
-        return Solution(position, np.sqrt(variance))
+        shape = np.ascontiguousarray(self._shape @ rotation(self._shape, start).T)
+        lines = tuple(view.lines for view in views) + (NO_LINES,) * (2 - len(views))
+        course = self._schedule, self._bend
+        pulls = _pull(expected, start), _pull(points, start)
+        return Solution(*_descend(self._springs, self._neighbours, course, start, shape, lines, *pulls))
 
     def direction(self, position: FloatArray) -> FloatArray:
         """Unit tangents (N, 3) of the vessels."""
-        return np.asarray(_tangents(np.ascontiguousarray(position), self._before, self._after))
+        return np.asarray(_tangents(np.ascontiguousarray(position), self._neighbours))
 
 
-def _falling(first: float, last: float, steps: int) -> list[float]:
-    """Geometric series down to `last`."""
-    return [float(x) for x in np.geomspace(max(first, last), last, steps)] if steps > 1 else [last]
+def _falling(first: float, last: float, steps: int) -> FloatArray:
+    """Geometric series (steps,) down to `last`."""
+    return np.geomspace(max(first, last), last, steps) if steps > 1 else np.array([last])
 
 
-def _pull_to_lines(
-    system: System, views: Sequence[View], position: FloatArray, tangent: FloatArray, scale: float
-) -> float:
-    """Add the distances to the lines of all views; how much larger their variance is than expected, at least 1."""
-    sums = np.zeros(2)
-    for view in views:
-        match = view.match(position, tangent)
-        sums += _add_lines(system, match, scale)
-    return float(max(sums[0] / max(sums[1] * NOISE**2, 1e-12), 1.0))
-
-
-def _pull_to_points(
-    system: System, points: Targets | None, position: FloatArray, tangent: FloatArray, scale: float
-) -> None:
-    """Add the distances to targets in space, those along the vessels hardly."""
-    if points is None:
-        return
-    missing = points[0] - position
-    known = np.asarray(np.isfinite(missing).all(1))
-    missing = np.where(known[:, None], missing, 0.0)
-    weight = known * np.nan_to_num(points[1]) * NOISE**2 / (1 + (missing**2).sum(1) / scale**2) ** 2
-    part = weight[:, None, None] * (np.eye(3) - (1 - ALONG) * tangent[:, :, None] * tangent[:, None, :])
-    system.own[:] += part
-    system.right[:] += np.einsum("nij,nj->ni", part, missing)
-
-
-def _hold(system: System, weight: FloatArray, missing: FloatArray) -> None:
-    """Add a pull (N,) towards points that lie `missing` (N, 3) mm away."""
-    for axis in range(3):
-        system.own[:, axis, axis] += weight
-    system.right[:] += weight[:, None] * missing
+def _pull(targets: Targets | None, start: FloatArray) -> Targets:
+    """Finite targets (N, 3) mm and weights (N,), 0 where there is none."""
+    if targets is None:
+        return start, np.zeros(len(start))
+    known = np.isfinite(targets[0]).all(1)
+    weight = np.where(known, np.nan_to_num(targets[1]), 0.0)
+    return np.where(known[:, None], targets[0], start), weight * NOISE**2
 
 
 @njit(cache=True)
-def _add_lines(system, match, scale):  # type: ignore[no-untyped-def]
-    """Add the distances of a match; the sum of their weighted squares, and that of the weights."""
-    sums = np.zeros(2)
-    for i in range(len(match.offset)):
-        if not match.inside[i]:
+def _descend(springs, neighbours, course, start, shape, lines, expected, points):  # type: ignore[no-untyped-def]
+    """Gauss-Newton steps along a course of stiffness and reach; the fields of a `Solution`."""
+    position, surprise = start, 1.0
+    schedule, bend = course
+    system = empty_system(0)
+    for length, scale in schedule:
+        tangent = _tangents(position, neighbours)
+        system, squares, weights = empty_system(len(start)), 0.0, 1e-12
+        for view in lines:
+            if len(view.direction) > 0:
+                more, heavier = _add_lines(system, view, position, tangent, scale)
+                squares, weights = squares + more, weights + heavier
+        surprise = max(squares / (weights * NOISE**2), 1.0)
+        _add_points(system, points, position, tangent, scale)
+        _hold(system, start, expected, position)
+        add_springs(system, springs, position, start, shape, length**2, bend)
+        position = position + solve(springs.tree, system)
+    blocks, sigma = inverse_blocks(springs.tree, system), np.empty(len(start))
+    for i in range(len(start)):
+        sigma[i] = NOISE * math.sqrt(surprise * (blocks[i, 0, 0] + blocks[i, 1, 1] + blocks[i, 2, 2]) / 3)
+    return position, sigma
+
+
+@njit(cache=True)
+def _add_lines(system, lines, position, tangent, scale):  # type: ignore[no-untyped-def]
+    """Add the distances to the lines of a view; the sum of their weighted squares, and that of the weights."""
+    squares, weights, gradient = 0.0, 0.0, np.empty(3)
+    for i in range(len(position)):
+        offset, distance, alignment, _, _, inside = match_node(position[i], tangent[i], lines, gradient)
+        if not inside:
             continue
-        weight = (match.alignment[i] / (1 + (match.distance[i] / scale) ** 2)) ** 2
-        sums[0] += weight * match.offset[i] ** 2
-        sums[1] += weight
+        weight = (alignment / (1 + (distance / scale) ** 2)) ** 2
+        squares += weight * offset**2
+        weights += weight
         for r in range(3):
-            weighted = weight * match.gradient[i, r]
-            system.right[i, r] -= weighted * match.offset[i]
+            weighted = weight * gradient[r]
+            system.right[i, r] -= weighted * offset
             for c in range(3):
-                system.own[i, r, c] += weighted * match.gradient[i, c]
-    return sums
+                system.own[i, r, c] += weighted * gradient[c]
+    return squares, weights
 
 
 @njit(cache=True)
-def _tangents(position, before, after):  # type: ignore[no-untyped-def]
+def _add_points(system, points, position, tangent, scale):  # type: ignore[no-untyped-def]
+    """Add the distances to targets in space, those along the vessels hardly."""
+    target, weight = points
+    for i in range(len(position)):
+        if weight[i] == 0:
+            continue
+        missing = target[i] - position[i]
+        robust = weight[i] / (1 + (missing**2).sum() / scale**2) ** 2
+        for r in range(3):
+            for c in range(3):
+                part = robust * ((r == c) - (1 - ALONG) * tangent[i, r] * tangent[i, c])
+                system.own[i, r, c] += part
+                system.right[i, r] += part * missing[c]
+
+
+@njit(cache=True)
+def _hold(system, start, expected, position):  # type: ignore[no-untyped-def]
+    """Add the pulls back to the start and towards what is expected."""
+    target, weight = expected
+    for i in range(len(position)):
+        for axis in range(3):
+            here = position[i, axis]
+            system.own[i, axis, axis] += ANCHOR + weight[i]
+            system.right[i, axis] += ANCHOR * (start[i, axis] - here) + weight[i] * (target[i, axis] - here)
+
+
+@njit(cache=True)
+def _tangents(position, neighbours):  # type: ignore[no-untyped-def]
+    before, after = neighbours
     along = np.empty_like(position)
     for i in range(len(position)):
         square = 0.0

@@ -44,6 +44,21 @@ class Match(NamedTuple):
     inside: NDArray[np.bool_]  # (N,) within the image
 
 
+class Lines(NamedTuple):
+    """Lines of one view, for compiled code."""
+
+    projection: FloatArray  # (3, 4)
+    focal: float  # px
+    limits: FloatArray  # (2,) largest column and row
+    cells: Cells
+    direction: FloatArray  # (M, 2) unit
+
+
+NO_LINES = Lines(
+    np.zeros((3, 4)), 1.0, np.zeros(2), Cells(np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(2), 0, 0), np.zeros((0, 2))
+)
+
+
 @dataclass(frozen=True)
 class View:
     """Centreline of one mask with its camera."""
@@ -61,13 +76,13 @@ class View:
 
     def match(self, position: FloatArray, tangent: FloatArray) -> Match:
         """Match nodes (N, 3) mm with unit tangents (N, 3): the nearest line that runs the same way."""
-        return Match(*_match(position, tangent, *self._lens, self.cells, self.direction))
+        return Match(*_match(position, tangent, self.lines))
 
     @cached_property
-    def _lens(self) -> tuple[FloatArray, float, FloatArray]:
-        """Projection (3, 4), focal length in px, largest column and row."""
-        c = self.camera
-        return c.projection, 1.0 / float(c.mm_per_pixel(1.0)), np.array([c.columns - 1.0, c.rows - 1.0])
+    def lines(self) -> Lines:
+        """What compiled code needs of the view."""
+        c, focal = self.camera, 1.0 / float(self.camera.mm_per_pixel(1.0))
+        return Lines(c.projection, focal, np.array([c.columns - 1.0, c.rows - 1.0]), self.cells, self.direction)
 
 
 def observe(mask: Mask, camera: Camera) -> View | str:
@@ -144,34 +159,41 @@ def _to_border(vessel, x, y, dx, dy, reach):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _match(position, tangent, projection, focal, limits, cells, direction):  # type: ignore[no-untyped-def]
-    """The fields of a `Match`; `limits` are the largest column and row."""
+def _match(position, tangent, lines):  # type: ignore[no-untyped-def]
+    """The fields of a `Match`."""
     n = len(position)
     offset, distance, alignment, size = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     gradient, index, inside = np.empty((n, 3)), np.empty(n, np.int64), np.empty(n, np.bool_)
-    by = np.empty((2, 3))  # of the pixel by the position
     for i in range(n):
-        x, y, depth = projection[:, 3]
-        for axis in range(3):
-            x += projection[0, axis] * position[i, axis]
-            y += projection[1, axis] * position[i, axis]
-            depth += projection[2, axis] * position[i, axis]
-        x, y, dx, dy = x / depth, y / depth, 0.0, 0.0
-        for axis in range(3):
-            by[0, axis] = (projection[0, axis] - x * projection[2, axis]) / depth
-            by[1, axis] = (projection[1, axis] - y * projection[2, axis]) / depth
-            dx += by[0, axis] * tangent[i, axis]
-            dy += by[1, axis] * tangent[i, axis]
-        length = max(math.sqrt(dx * dx + dy * dy), 1e-9)
-        dx, dy = dx / length, dy / length
-        k = nearest_line(x, y, dx, dy, cells, direction, SLANT)
-        ax, ay = direction[k]
-        gx, gy = x - cells.points[k, 0], y - cells.points[k, 1]
-        across, beyond = ax * gy - ay * gx, max(abs(ax * gx + ay * gy) - EVERY, 0.0)
-        size[i] = depth / focal
-        offset[i], distance[i] = across * size[i], math.sqrt(across**2 + beyond**2) * size[i]
-        alignment[i], index[i] = abs(ax * dx + ay * dy), k
-        inside[i] = depth > 0 and 0 <= x <= limits[0] and 0 <= y <= limits[1]
-        for axis in range(3):
-            gradient[i, axis] = (ax * by[1, axis] - ay * by[0, axis]) * size[i]
+        offset[i], distance[i], alignment[i], index[i], size[i], inside[i] = match_node(
+            position[i], tangent[i], lines, gradient[i]
+        )
     return offset, gradient, distance, alignment, index, size, inside
+
+
+@njit(cache=True)
+def match_node(position, tangent, lines, gradient):  # type: ignore[no-untyped-def]
+    """Offset, distance, alignment, point, size and inside of a `Match` for one node (3,); sets the gradient (3,)."""
+    projection = lines.projection
+    x, y, depth = projection[0, 3], projection[1, 3], projection[2, 3]
+    for axis in range(3):
+        x += projection[0, axis] * position[axis]
+        y += projection[1, axis] * position[axis]
+        depth += projection[2, axis] * position[axis]
+    x, y, dx, dy = x / depth, y / depth, 0.0, 0.0
+    for axis in range(3):
+        dx += (projection[0, axis] - x * projection[2, axis]) / depth * tangent[axis]
+        dy += (projection[1, axis] - y * projection[2, axis]) / depth * tangent[axis]
+    length = max(math.sqrt(dx * dx + dy * dy), 1e-9)
+    dx, dy = dx / length, dy / length
+    k = nearest_line(x, y, dx, dy, lines.cells, lines.direction, SLANT)
+    ax, ay = lines.direction[k, 0], lines.direction[k, 1]
+    gx, gy = x - lines.cells.points[k, 0], y - lines.cells.points[k, 1]
+    across, beyond = ax * gy - ay * gx, max(abs(ax * gx + ay * gy) - EVERY, 0.0)
+    size = depth / lines.focal
+    for axis in range(3):
+        by_x = projection[0, axis] - x * projection[2, axis]
+        by_y = projection[1, axis] - y * projection[2, axis]
+        gradient[axis] = (ax * by_y - ay * by_x) / lines.focal
+    inside = depth > 0 and 0 <= x <= lines.limits[0] and 0 <= y <= lines.limits[1]
+    return across * size, math.sqrt(across**2 + beyond**2) * size, abs(ax * dx + ay * dy), k, size, inside

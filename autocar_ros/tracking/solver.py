@@ -32,21 +32,17 @@ class System(NamedTuple):
     right: FloatArray  # (N, 3)
 
 
-def empty_system(count: int) -> System:
-    """All zeros."""
-    own, parent, grandparent = np.zeros((3, count, 3, 3))
-    return System(own, parent, grandparent, np.zeros((count, 3)))
+@njit(cache=True)
+def empty_system(count):  # type: ignore[no-untyped-def]
+    """System of `count` nodes, all zeros."""
+    return System(np.zeros((count, 3, 3)), np.zeros((count, 3, 3)), np.zeros((count, 3, 3)), np.zeros((count, 3)))
 
 
-def solve(tree: Tree, system: System) -> FloatArray:
+@njit(cache=True)
+def solve(tree, system):  # type: ignore[no-untyped-def]
     """Solve H x = b for x (N, 3)."""
     _eliminate(tree, system)
-    return np.asarray(_substitute(tree, system))
-
-
-def inverse_blocks(tree: Tree, system: System) -> FloatArray:
-    """Diagonal blocks (N, 3, 3) of the inverse of H, of a system that was solved."""
-    return np.asarray(_inverse_blocks(tree, system))
+    return _substitute(tree, system)
 
 
 @njit(cache=True)
@@ -90,8 +86,8 @@ def _substitute(tree, system):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _inverse_blocks(tree, system):  # type: ignore[no-untyped-def]
-    """Diagonal blocks (N, 3, 3) of the inverse of an eliminated system."""
+def inverse_blocks(tree, system):  # type: ignore[no-untyped-def]
+    """Diagonal blocks (N, 3, 3) of the inverse of H, of a system that was solved."""
     inverse, to_parent = system.own.copy(), np.zeros_like(system.own)
     to_grandparent = np.zeros((3, 3))
     for i in tree.order:

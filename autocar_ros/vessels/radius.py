@@ -6,11 +6,13 @@ vessel that runs along the ray has none.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.imaging.profiles import vessel_widths
+from autocar_ros.imaging.profiles import vessel_width
 from autocar_ros.types import FloatArray, IntArray, Mask
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.skeleton import Centreline
@@ -47,16 +49,34 @@ def lumen_radius(position: FloatArray, tangent: FloatArray, camera: Camera, mask
     -------
     (N,) mm, NaN where the view shows no clear border: no vessel within `SEARCH`, another one across it, seen end on
     """
-    pixels, depth = camera.project(position)
-    usable = (depth > 0) & camera.contains(pixels)
-    direction = camera.project(position + 0.1 * tangent)[0] - pixels
-    direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
-    size = camera.mm_per_pixel(depth)
-    ray = (position - camera.source) / np.linalg.norm(position - camera.source, axis=1, keepdims=True)
-    usable &= np.linalg.norm(np.cross(ray, tangent), axis=1) >= STEEPEST
+    focal = 1.0 / float(camera.mm_per_pixel(1.0))
+    return np.asarray(_lumen(position, tangent, camera.projection, camera.source, focal, mask))
+
+
+@njit(cache=True)
+def _lumen(position, tangent, projection, source, focal, mask):  # type: ignore[no-untyped-def]
+    """`lumen_radius` by a camera's projection (3, 4), source (3,) mm and focal length in px."""
     radius = np.full(len(position), np.nan)
-    found = vessel_widths(mask, pixels[usable], direction[usable], SEARCH / size[usable])
-    radius[usable] = found * size[usable] / 2
+    pixel = np.empty(3)  # homogeneous
+    for i in range(len(position)):
+        along = distance = 0.0
+        pixel[:] = projection[:, 3]
+        for axis in range(3):
+            ray = position[i, axis] - source[axis]
+            along += ray * tangent[i, axis]
+            distance += ray * ray
+            for r in range(3):
+                pixel[r] += projection[r, axis] * position[i, axis]
+        x, y, depth = pixel[0] / pixel[2], pixel[1] / pixel[2], pixel[2]
+        inside = depth > 0 and 0 <= x <= mask.shape[1] - 1 and 0 <= y <= mask.shape[0] - 1
+        if not inside or distance - along**2 < STEEPEST**2 * distance:
+            continue
+        dx = dy = 0.0
+        for axis in range(3):
+            dx += (projection[0, axis] - x * projection[2, axis]) * tangent[i, axis]
+            dy += (projection[1, axis] - y * projection[2, axis]) * tangent[i, axis]
+        length, size = math.sqrt(dx * dx + dy * dy), depth / focal
+        radius[i] = vessel_width(mask, x, y, dx / length, dy / length, SEARCH / size) * size / 2
     return radius
 
 

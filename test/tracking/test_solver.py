@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autocar_ros.tracking.smoothness import Smoothness
+from autocar_ros.tracking.smoothness import add_springs, springs_of
 from autocar_ros.tracking.solver import System, Tree, empty_system, inverse_blocks, solve
 from autocar_ros.types import VesselGraph
 
@@ -31,12 +31,12 @@ def random_tree(rng: np.random.Generator, n: int) -> VesselGraph:
 
 def random_system(rng: np.random.Generator, graph: VesselGraph, stretch: float, bend: float) -> tuple[Tree, System]:
     n = len(graph)
-    smoothness, system = Smoothness(graph), empty_system(n)
-    smoothness.add(system, *rng.normal(size=(3, n, 3)), stretch, bend)
+    springs, system = springs_of(graph), empty_system(n)
+    add_springs(system, springs, *rng.normal(size=(3, n, 3)), stretch, bend)
     root = rng.normal(size=(n, 3, 3))
     system.own[:] += root @ root.transpose(0, 2, 1) + 0.01 * np.eye(3)
     system.right[:] += rng.normal(size=(n, 3))
-    return smoothness.tree, system
+    return springs.tree, system
 
 
 @given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([(4.0, 0.0), (0.0, 9.0), (16.0, 100.0)]))
@@ -59,11 +59,11 @@ def test_covariance_of_a_long_stiff_chain():
         np.stack([np.arange(n - 1), np.arange(1, n)], 1),
         np.zeros(n, int),
     )
-    smoothness, system = Smoothness(chain), empty_system(n)
-    smoothness.add(system, chain.position, chain.position, chain.position, 1600.0, 4096.0)
+    springs, system = springs_of(chain), empty_system(n)
+    add_springs(system, springs, chain.position, chain.position, chain.position, 1600.0, 4096.0)
     normal = rng.normal(size=(n, 3))
     system.own[:] += 1e-3 * np.eye(3) + normal[:, :, None] * normal[:, None, :]
-    matrix, _ = dense(smoothness.tree, system)
-    solve(smoothness.tree, system)
+    matrix, _ = dense(springs.tree, system)
+    solve(springs.tree, system)
     expected = np.linalg.inv(matrix).reshape(n, 3, n, 3)[np.arange(n), :, np.arange(n)]
-    np.testing.assert_allclose(inverse_blocks(smoothness.tree, system), expected, rtol=1e-6)
+    np.testing.assert_allclose(inverse_blocks(springs.tree, system), expected, rtol=1e-6)
