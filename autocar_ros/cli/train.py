@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import cv2
 import torch
 import typer
 import yaml
@@ -99,6 +100,7 @@ def train(
     leads = os.environ.get("RANK", "0") == "0"
     if not resume and leads:
         (out / CHECKPOINT).unlink(missing_ok=True)
+    cv2.setNumThreads(0)  # the workers are forks, in which its threads are missing
     _share_cores(settings.workers)
     torch.manual_seed(settings.seed)
     if network is Network.SEGMENTATION:
