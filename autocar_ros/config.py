@@ -55,15 +55,31 @@ def _check_option(name: str, value: Any, default: Any, meta: Any) -> None:
 class SegmentationConfig(_Checked):
     """Image to vessel probability (`imaging/segmentation.py`)."""
 
-    max_width: int = option(40, "widest vessel; wider dark things count as background", "px", 8, 200)
-    scales: tuple[float, ...] = option((1.5, 2.5, 4.0, 6.0), "standard deviations of the ridge filter", "px", 1.0, 30.0)
-    seed_contrast: float = option(
-        0.15, "ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0
+    method: str = option(
+        "vesselness",
+        "network: trained, tells catheters from vessels; vesselness: ridge filter, which needs no weights",
+        choices=("network", "vesselness"),
+        fixed=True,
     )
-    follow_contrast: float = option(0.05, "ridge strength down to which it is followed, same share", "", 0.0, 1.0)
-    noise_factor: float = option(7.0, "a seed is this often above the noise of the ridge filter", "", 0.0, 100.0)
-    min_length: float = option(30.0, "shortest vessel", "px", 0.0, 1000.0)
-    min_share: float = option(0.06, "weakest separate vessel, share of the strongest connected tree", "", 0.0, 1.0)
+    weights: str = option("", "weights of the network; empty: those that come with the package", fixed=True)
+    device: str = option("cpu", "where the network runs", choices=("cpu", "cuda"), fixed=True)
+    min_length: float = option(30.0, "shortest separate vessel", "px", 0.0, 1000.0)
+    max_width: int = option(40, "vesselness: widest vessel; wider dark things count as background", "px", 8, 200)
+    scales: tuple[float, ...] = option(
+        (1.5, 2.5, 4.0, 6.0), "vesselness: standard deviations of the ridge filter", "px", 1.0, 30.0
+    )
+    seed_contrast: float = option(
+        0.15, "vesselness: ridge strength that starts a vessel, share of the strongest vessels", "", 0.0, 1.0
+    )
+    follow_contrast: float = option(
+        0.05, "vesselness: ridge strength down to which it is followed, same share", "", 0.0, 1.0
+    )
+    noise_factor: float = option(
+        7.0, "vesselness: a seed is this often above the noise of the ridge filter", "", 0.0, 100.0
+    )
+    min_share: float = option(
+        0.06, "vesselness: weakest separate vessel, share of the strongest connected tree", "", 0.0, 1.0
+    )
 
 
 @dataclass(frozen=True)

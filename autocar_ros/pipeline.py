@@ -10,7 +10,7 @@ import numpy as np
 from autocar_ros.config import ReconstructionConfig, SegmentationConfig, SynchronizationConfig, TrackingConfig
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.carm import angle_between
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.sbp.backproject import hull, tube_volume
 from autocar_ros.sbp.fusion import completed, fuse
 from autocar_ros.sbp.network import SbpNetwork
@@ -50,7 +50,7 @@ class Pipeline:
         tracking: TrackingConfig | None = None,
     ) -> None:
         self.pose_a, self.pose_b = pose_a, pose_b
-        self.segmentation = segmentation or SegmentationConfig()
+        self.segmenter = segmenter_for(segmentation)
         self.pairing = Pairing(synchronization or SynchronizationConfig())
         self.reconstruction = reconstruction or ReconstructionConfig()
         self.network = network_for(self.reconstruction)
@@ -63,7 +63,7 @@ class Pipeline:
         # 1. Where are vessels?
         for plane, frame, pose in (("a", frame_a, self.pose_a), ("b", frame_b, self.pose_b)):
             self.pairing.add_pose(plane, frame.stamp_ns, pose)
-            self.pairing.add_mask(plane, frame.stamp_ns, segment_vessels(frame.image, self.segmentation))
+            self.pairing.add_mask(plane, frame.stamp_ns, self.segmenter.segment(frame.image).vessel)
         # 2. Which two exposures show the same phase of the heart?
         pair = self.pairing.take()
         if pair is None:

@@ -16,7 +16,7 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.rigid import rigid_register
 from autocar_ros.imaging.dicom import read_run
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import Pipeline, reconstruct
 from autocar_ros.types import Frame, FramePair, GraphStatus
 from autocar_ros.vessels.reprojection import sample_edges
@@ -184,7 +184,7 @@ def phantom_reference(folder):
 def test_phantom_meets_its_bars(data_dir, frame):
     """Recall >= 0.6 and precision >= 0.45 at 3 mm after the best rigid fit."""
     runs = [read_run(data_dir / "phantom" / f"{name}.dcm", pixel_spacing=0.390625) for name in ("IM3", "IM4")]
-    masks = [segment_vessels(run.images[frame]) for run in runs]
+    masks = [segmenter_for().segment(run.images[frame]).vessel for run in runs]
     graph = reconstruct(FramePair(0, 0, *masks, runs[0].poses[frame], runs[1].poses[frame])).graph
     check_tree(graph)
     reference = phantom_reference(data_dir / "phantom")

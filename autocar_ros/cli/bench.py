@@ -21,7 +21,7 @@ from autocar_ros.cli.cases import pair_at
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.config import ReconstructionConfig, SimulationConfig
 from autocar_ros.evaluation.report import provenance, write_json
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.navigation.goals import GoalPoint
 from autocar_ros.navigation.planner import plan_paths
 from autocar_ros.pipeline import reconstruct
@@ -171,7 +171,8 @@ def _simulator(scene: Scene) -> Work:
 
 def _segmentation(scene: Scene) -> Work:
     images = [scene.image(plane, STEP * k) for k in range(FRAMES) for plane in "ab"]
-    return Work(f"image of {_size(scene)}", lambda k: segment_vessels(images[k % len(images)]))
+    segmenter = segmenter_for()
+    return Work(f"image of {_size(scene)}", lambda k: segmenter.segment(images[k % len(images)]))
 
 
 def _reconstruction(scene: Scene) -> Work:

@@ -12,6 +12,7 @@ import typer
 from autocar_ros.cli.cases import static_case
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.cli.evaluate_dynamic import dynamic
+from autocar_ros.cli.evaluate_patients import patients
 from autocar_ros.cli.evaluate_segmentation import segmentation
 from autocar_ros.cli.evaluate_stenosis import stenosis
 from autocar_ros.cli.scoring import Scores, score_cases, usable_cores
@@ -31,7 +32,7 @@ from autocar_ros.evaluation.voxels import dense, grid_around, lumen
 from autocar_ros.figures.comparison import draw_scores, draw_volumes
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.imaging.dicom import read_run
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.types import FramePair, VesselGraph
 
 TITLE = "Static reconstruction of simulated trees"
@@ -42,6 +43,7 @@ evaluate = typer.Typer(
     help="Measure how good the reconstruction is, with baselines.", no_args_is_help=True, add_completion=False
 )
 evaluate.command()(dynamic)
+evaluate.command()(patients)
 evaluate.command()(segmentation)
 evaluate.command()(stenosis)
 
@@ -187,6 +189,6 @@ def _write_phantom(
 def _real_pairs(run_a: Path, run_b: Path, pixel_spacing: float) -> list[FramePair]:
     """Pairs of equal frames of two runs, segmented."""
     runs = [read_run(path, pixel_spacing=pixel_spacing) for path in (run_a, run_b)]
-    frames = range(min(len(run) for run in runs))
-    masks = [[segment_vessels(run.images[k]) for run in runs] for k in frames]
+    frames, segmenter = range(min(len(run) for run in runs)), segmenter_for()
+    masks = [[segmenter.segment(run.images[k]).vessel for run in runs] for k in frames]
     return [FramePair(0, 0, *masks[k], *(run.poses[k] for run in runs), key_frame=True) for k in frames]

@@ -21,7 +21,7 @@ from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.imaging.dicom import XrayRun, read_run
 from autocar_ros.imaging.enhance import absorption
 from autocar_ros.imaging.pictures import write_mask
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
 from autocar_ros.types import CArmPose, Frame, FramePair, VesselGraph
@@ -59,13 +59,13 @@ def reconstruct(
     contrast is taken; in a beating heart give two frames of the same heart phase with --frame-a and --frame-b.
     """
     config = ReconstructionConfig(method=str(method), weights=str(weights or ""))
-    network = network_for(config)
+    network, segmenter = network_for(config), segmenter_for()
     with progress() as bar:
         task = bar.add_task("Reading", total=5)
         first, pose_a = _chosen(run_a, pixel_spacing, frame_a)
         second, pose_b = _chosen(run_b, pixel_spacing, frame_b)
         bar.update(task, advance=2, description="Segmenting")
-        masks = [segment_vessels(frame.image) for frame in (first, second)]
+        masks = [segmenter.segment(frame.image).vessel for frame in (first, second)]
         bar.update(task, advance=1, description="Reconstructing")
         pair = FramePair(first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, key_frame=True)
         graph = reconstruct_pair(pair, config, network).graph

@@ -12,14 +12,15 @@ import cv2
 import numpy as np
 from scipy.spatial import KDTree
 
+from autocar_ros.config import SegmentationConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.metrics import Volume, cl_dice, dice, skeleton
 from autocar_ros.imaging.pictures import read_image
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.types import FloatArray, Image, Mask
 from autocar_ros.vessels.skeleton import MASK_THRESHOLD, Centreline, extract_centreline
 
-METHODS = ("vesselness",)
+METHODS = ("network", "vesselness")
 BESIDE = 2.0  # px from the true vessel: a predicted centreline that runs further away is false
 NEAR = 3.0  # mm at the isocentre: eps_v of the paper
 CLOSE = 1.0  # mm at the isocentre: about as good as a centreline is registered to X-ray views
@@ -64,7 +65,8 @@ def load_segmenter(method: str) -> Segment:
     """Segmentation with the package's defaults; raises `InvalidInputError` for a name that is not in `METHODS`."""
     if method not in METHODS:
         raise InvalidInputError(f"there is no segmentation {method}, choose from {', '.join(METHODS)}")
-    return lambda image: Found(segment_vessels(image), None)
+    segmenter = segmenter_for(SegmentationConfig(method=method))
+    return lambda image: Found(*segmenter.segment(image))
 
 
 def score_picture(found: Found, picture: Picture, widths: Widths = IN_MM) -> dict[str, float]:

@@ -1,97 +1,151 @@
-"""Vessels in an X-ray frame by multi-scale Hessian ridges (Sato 1998; Frangi 1998), widened to the lumen."""
+"""Vessels and catheters in X-ray frames: by the trained network, or by ridges where there are no weights."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
 import cv2
 import numpy as np
-from skimage.feature import hessian_matrix, hessian_matrix_eigvals
-from skimage.filters import apply_hysteresis_threshold
-from skimage.morphology import skeletonize
+import torch
 
 from autocar_ros.config import SegmentationConfig
-from autocar_ros.imaging.enhance import BoolArray, Float32Array, absorption, float32, half_size
-from autocar_ros.imaging.lumen import lumen
+from autocar_ros.errors import WeightsError
+from autocar_ros.imaging.enhance import Float32Array
+from autocar_ros.imaging.vessel_network import KIND, Architecture, VesselNetwork, fast, footing
+from autocar_ros.imaging.vesselness import filter_vessels
+from autocar_ros.resources import resource
 from autocar_ros.types import Image, Mask, check_image
+from autocar_ros.weights import fill, load_weights
 
-_NOISY = 0.3  # share of a picture with some ridge, from which on most of that is noise
-_FOLLOW = 0.45  # of the noise limit for seeds: down to there a vessel is followed
-_COLLIMATOR = 3  # px at half size: beside its edge no ridge is trusted
-_GAP = 4  # px at half size, between pieces of one tree
-_SMALLEST = 16  # px: in a smaller image there is nothing to find
+LARGEST = 768  # px: larger frames are looked at in half, a third ... of their size
+SURE = 0.7  # an island of vessel must be as sure as this somewhere
+SMALLEST = 16  # px: in a smaller image there is nothing to find
 
 
-def segment_vessels(image: Image, config: SegmentationConfig | None = None) -> Mask:
-    """Vessel probability of an X-ray frame.
+class Segmentation(NamedTuple):
+    """What a frame shows: two masks (rows, columns) uint8, 128 and more is vessel, or catheter or guidewire."""
 
-    Parameters
-    ----------
-    image : (rows, columns) uint8 or uint16, vessels dark, any gain and depth
+    vessel: Mask
+    catheter: Mask
 
-    Returns
-    -------
-    (rows, columns) uint8, 128 and more is vessel; all zero when there is none
+
+class Segmenter(Protocol):
+    """Finds the vessels in frames."""
+
+    def segment(self, image: Image) -> Segmentation:
+        """Masks of a frame (rows, columns) uint8 or uint16, vessels dark, any gain; `InvalidInputError` if it is none.
+
+        Masks are all zero when there is nothing to find.
+        """
+
+
+def segmenter_for(config: SegmentationConfig | None = None) -> Segmenter:
+    """Segmenter that a configuration asks for.
 
     Raises
     ------
-    InvalidInputError
-        Not a two-dimensional uint8 or uint16 image.
+    WeightsError
+        When the weights are missing or damaged, or there is no such device.
     """
     config = config or SegmentationConfig()
-    check_image(image)
-    if min(image.shape) < _SMALLEST:
-        return np.zeros(image.shape, np.uint8)
-    frame = absorption(image, config.max_width)
-    margin = np.ones((2 * _COLLIMATOR + 1,) * 2)
-    inside = cv2.erode(half_size(float32(frame.valid)), margin) == 1
-    ridge = vesselness(np.maximum(frame.value, 0), config.scales)  # beside something brighter is no vessel
-    core = _cores(np.where(inside, ridge, 0), inside, config)
-    return lumen(frame.value, core, config.max_width) if core.any() else np.zeros(image.shape, np.uint8)
+    if config.method == "vesselness":
+        return FilterSegmenter(config)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise WeightsError("no CUDA device is available here: set device to cpu")
+    return NetworkSegmenter(load_network(config.weights), config)
 
 
-def vesselness(value: Float32Array, scales: tuple[float, ...]) -> Float32Array:
-    """Ridge strength at half size: the largest scale-normalised curvature across, less the one along.
+class FilterSegmenter:
+    """Segmentation by the ridge filter, which tells no catheter from a vessel."""
 
-    Parameters
-    ----------
-    value : (rows, columns) absorption
-    scales : standard deviations in px of `value`
+    def __init__(self, config: SegmentationConfig) -> None:
+        self._config = config
 
-    Returns
-    -------
-    (ceil(rows / 2), ceil(columns / 2)), about half the ridge's height at the fitting scale, 0 on blobs and edges
+    def segment(self, image: Image) -> Segmentation:
+        """Masks of a frame, that of the catheter empty."""
+        return Segmentation(filter_vessels(image, self._config), np.zeros(image.shape, np.uint8))
+
+
+class NetworkSegmenter:
+    """Segmentation by the network."""
+
+    def __init__(self, network: VesselNetwork, config: SegmentationConfig) -> None:
+        self._threshold = network.threshold
+        self._multiple = network.architecture.multiple
+        self._network = fast(network).to(config.device)
+        self._config = config
+
+    def segment(self, image: Image) -> Segmentation:
+        """Masks of a frame."""
+        check_image(image)
+        if min(image.shape) < SMALLEST:
+            return Segmentation(np.zeros(image.shape, np.uint8), np.zeros(image.shape, np.uint8))
+        reduction = -(-max(image.shape) // LARGEST)
+        vessel, catheter = self._chances(footing(_reduced(image, reduction)))
+        size = image.shape[::-1]
+        whole = _without_islands(vessel, self._config.min_length / (2 * reduction))
+        return Segmentation(*(_enlarged(chance, size) for chance in (whole, catheter)))
+
+    def _chances(self, picture: Float32Array) -> Float32Array:
+        """Chance (2, rows / 2, columns / 2) of vessel and catheter, 0.5 at the threshold."""
+        rows, columns = picture.shape
+        below, right = -rows % self._multiple, -columns % self._multiple
+        padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        with torch.inference_mode():
+            x = torch.from_numpy(padded)[None, None].to(next(self._network.parameters()).device)
+            logits = self._network(x)[0]
+            logits[0] -= float(np.log(self._threshold / (1 - self._threshold)))
+            chances: Float32Array = torch.sigmoid(logits).cpu().numpy()
+        return chances[:, : -(-rows // 2), : -(-columns // 2)]
+
+
+def load_network(weights: str = "") -> VesselNetwork:
+    """Network with the weights of a file, or with those that come with the package.
+
+    Raises
+    ------
+    WeightsError
+        When the file is missing, damaged, or holds another network.
     """
-    half = half_size(value)
-    best = np.zeros_like(half)
-    for scale in scales:
-        sigma = scale / 2
-        matrix = hessian_matrix(half, sigma=sigma, order="rc", use_gaussian_derivatives=False)
-        along, across = hessian_matrix_eigvals(matrix)
-        np.maximum(best, sigma**2 * (-across - np.abs(along)), out=best)
-    return best
+    path = Path(weights) if weights else _bundled_weights()
+    state, metadata = load_weights(path, KIND)
+    try:
+        network = VesselNetwork(Architecture.from_json(metadata["architecture"]))
+        network.threshold = float(metadata["threshold"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path} does not tell how its network is made ({error!r}): train it anew") from error
+    fill(network, state, str(path))
+    return network.eval()
 
 
-def _cores(ridge: Float32Array, inside: BoolArray, config: SegmentationConfig) -> BoolArray:
-    """Half-size skeleton of the ridges that are strong somewhere, long, and above the noise."""
-    positive = ridge[ridge > 0]
-    if positive.size == 0:
-        return np.zeros(ridge.shape, bool)
-    strongest = float(np.percentile(ridge, 99)) or float(positive.max())
-    noisy = positive.size > _NOISY * np.count_nonzero(inside)  # else a drawn picture: all its ridges are vessels
-    noise = config.noise_factor * float(np.median(positive)) if noisy else 0.0  # most of the picture is no vessel
-    high = max(config.seed_contrast * strongest, noise)
-    low = max(config.follow_contrast * strongest, _FOLLOW * noise)
-    return _long(skeletonize(apply_hysteresis_threshold(ridge, min(low, high), high)), ridge, config)
+def _bundled_weights() -> Path:
+    try:
+        return resource("models", f"{KIND}.safetensors")
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"no weights come with this installation ({error}); segment with method vesselness"
+        ) from error
 
 
-def _long(skeleton: BoolArray, ridge: Float32Array, config: SegmentationConfig) -> BoolArray:
-    """Pieces that are long enough, in groups that hold a fair share of the ridge strength of the strongest group.
+def _reduced(image: Image, reduction: int) -> Image:
+    rows, columns = image.shape
+    size = (-(-columns // reduction), -(-rows // reduction))
+    smaller: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return image if reduction == 1 else smaller
 
-    Where a branch leaves a wide vessel the ridge is interrupted: pieces with a small gap between them are one group.
-    """
-    _, label, stats, _ = cv2.connectedComponentsWithStats(skeleton.astype(np.uint8), connectivity=8)
-    long = 2 * np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= config.min_length
-    long[0] = False  # label 0 is everything else
-    kept = long[label]
-    _, group = cv2.connectedComponents(cv2.dilate(kept.astype(np.uint8), np.ones((_GAP + 1,) * 2)), connectivity=8)
-    mass = np.bincount(group[kept], weights=ridge[kept]) if kept.any() else np.zeros(1)
-    return np.asarray(kept & (mass >= config.min_share * mass.max())[group * kept])
+
+def _without_islands(chance: Float32Array, shortest: float) -> Float32Array:
+    """Chance (rows, columns) without pieces that are short or nowhere sure; `shortest` in px, across corners."""
+    _, label, stats, _ = cv2.connectedComponentsWithStats((chance >= 0.5).astype(np.uint8), connectivity=8)
+    long = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= shortest
+    sure = np.zeros(len(stats), bool)
+    sure[label[chance >= SURE]] = True
+    good = long & sure
+    good[0] = True  # everything else, below 0.5
+    return np.where(good[label], chance, np.float32(0))
+
+
+def _enlarged(chance: Float32Array, size: tuple[int, int]) -> Mask:
+    small = np.minimum(chance * np.float32(256), np.float32(255)).astype(np.uint8)
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -34,7 +34,7 @@ CLIP = 6.0  # spreads; what is darker or brighter is a blade or a burnt-in lette
 class Architecture:
     """Shape of the network; travels with its weights."""
 
-    widths: tuple[int, ...] = (24, 40, 64, 64)  # channels from the finest level to the coarsest
+    widths: tuple[int, ...] = (24, 48, 64, 96, 96)  # channels from the finest level to the coarsest
     stem: int = 4  # px taken together at the finest level
     blocks: int = 1  # convolutions of a level on each way
     separable: bool = False  # depthwise and 1 x 1 in place of full convolutions
@@ -49,7 +49,7 @@ class Architecture:
     @property
     def multiple(self) -> int:
         """Rows and columns of its input are multiples of so many px."""
-        return self.stem * 2 ** (len(self.widths) - 1)
+        return self.stem << (len(self.widths) - 1)
 
 
 class VesselNetwork(nn.Module):

@@ -88,8 +88,8 @@ def draw_angiogram(rng: Generator, size: int = 512, frames: Sequence[RealFrame] 
     image = develop(look, behind.light * cv2.exp(-absorbed), opening)
     seen = (opening > 0.5) & (behind.light > DARKEST)
     vessel, catheter = vessel & seen, (catheter | covered) & seen
-    marks = (np.where(mark, np.uint8(255), np.uint8(0)) for mark in (vessel, catheter))
-    return Angiogram(image, *marks, behind.known)
+    vessel_mask, catheter_mask = (np.where(mark, np.uint8(255), np.uint8(0)) for mark in (vessel, catheter))
+    return Angiogram(image, vessel_mask, catheter_mask, behind.known)
 
 
 def develop(rng: Generator, light: Float32Image, opening: Float32Image) -> Image:
@@ -115,11 +115,11 @@ def _stored(rng: Generator, light: Float32Image) -> Image:
     """Quantise to 8 bits or 12 of 16, with any gain; some pictures went through JPEG."""
     gain = rng.uniform(0.5, 1.1)
     if rng.random() < 0.2:
-        return np.clip(light * (4095 * gain) + 0.5, 0, 4095).astype(np.uint16)
-    image = np.clip(light * (255 * gain) + 0.5, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(light * (4095 * gain) + 0.5, 0, 4095), np.uint16)
+    image = np.asarray(np.clip(light * (255 * gain) + 0.5, 0, 255), np.uint8)
     if rng.random() < 0.25:
         _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))])
-        image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+        return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
     return image
 
 

@@ -41,11 +41,11 @@ def real_background(rng: Generator, picture: Image, marked: BoolArray, size: int
     rows, columns = picture.shape
     scale = log_uniform(rng, *ZOOM) * size / max(rows, columns)
     turn = cv2.getRotationMatrix2D(((columns - 1) / 2, (rows - 1) / 2), float(rng.uniform(-TURN, TURN)), scale)
-    turn[:, 2] += (size - 1) / 2 - np.array([(columns - 1) / 2, (rows - 1) / 2])
+    turn[:, 2] += [(size - columns) / 2, (size - rows) / 2]
     if scale * max(rows, columns) > size:
         turn[:, 2] += rng.uniform(-0.5, 0.5, 2) * (scale * max(rows, columns) - size)
     if rng.random() < 0.5:
-        turn[0] = -turn[0] + [0, 0, size - 1]
+        turn[0] = np.array([0.0, 0.0, size - 1]) - turn[0]
     top = max(float(np.percentile(picture[::8, ::8], 99.5)), 1.0)
     drawn = cv2.warpAffine(
         np.asarray(picture, np.float32) / top,
@@ -67,7 +67,7 @@ def drawn_background(rng: Generator, size: int) -> Float32Image:
         total += _edge(rng, size)
     for _ in range(rng.poisson(BONES)):
         total += _bone(rng, size)
-    return total - total.min()
+    return np.asarray(total - total.min(), np.float32)
 
 
 def devices(rng: Generator, size: int) -> tuple[Float32Image, BoolArray]:
@@ -146,8 +146,8 @@ def _edge(rng: Generator, size: int) -> Float32Image:
     center = tuple(float(v) for v in rng.uniform(-0.3, 1.3, 2) * size)
     axes = tuple(float(v) for v in rng.uniform(0.3, 1.6, 2) * size)
     cv2.ellipse(mark, (center, axes, float(rng.uniform(0, 180))), 1.0, cv2.FILLED)
-    mark = cv2.GaussianBlur(mark, (0, 0), log_uniform(rng, 0.6, 8))
-    return np.asarray(mark * np.float32(log_uniform(rng, *STEP)), np.float32)
+    soft = cv2.GaussianBlur(mark, (0, 0), log_uniform(rng, 0.6, 8))
+    return np.asarray(soft * np.float32(log_uniform(rng, *STEP)), np.float32)
 
 
 def _bone(rng: Generator, size: int) -> Float32Image:

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from autocar_ros.errors import ConfigError, InvalidInputError
 from autocar_ros.imaging.pictures import read_image
-from autocar_ros.imaging.segmentation import segment_vessels
 from autocar_ros.imaging.vessel_network import ANSWER, KIND, Architecture, VesselNetwork, footing
+from autocar_ros.imaging.vesselness import filter_vessels
 from autocar_ros.synthetic.angiograms import RealFrame, draw_angiogram
 from autocar_ros.synthetic.cases import case_rng
 
@@ -126,7 +126,7 @@ def real_frames(folder: Path) -> list[RealFrame]:
         except InvalidInputError:
             continue
         near = np.ones((DOUBT, DOUBT), np.uint8)
-        frames.append(RealFrame(image, cv2.dilate((segment_vessels(image) >= 128).astype(np.uint8), near) > 0))
+        frames.append(RealFrame(image, cv2.dilate((filter_vessels(image) >= 128).astype(np.uint8), near) > 0))
     if not frames:
         raise ConfigError(f"{folder} holds no pictures: name a folder of PNG, JPEG or TIFF frames, or leave it out")
     return frames

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from autocar_ros.cli.segment import segment
 from autocar_ros.imaging.pictures import read_image
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import segmenter_for
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_masks_have_the_name_and_size_of_their_pictures(tmp_path, run, frame):
     result = run(tmp_path / "one.png", tmp_path / "two.tiff", "--out", tmp_path / "new" / "masks")
     assert result.exit_code == 0, result.output
     mask = read_image(tmp_path / "new" / "masks" / "one.png")
-    np.testing.assert_array_equal(mask, np.where(segment_vessels(frame) >= 128, 255, 0))
+    np.testing.assert_array_equal(mask, np.where(segmenter_for().segment(frame).vessel >= 128, 255, 0))
     assert set(np.unique(mask)) == {0, 255}
     assert read_image(tmp_path / "new" / "masks" / "two.png").shape == (100, 128)
 

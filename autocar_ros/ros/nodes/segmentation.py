@@ -8,7 +8,7 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 from autocar_ros.config import FrameChoiceConfig, SegmentationConfig
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import to_ns
@@ -16,7 +16,7 @@ from autocar_ros.types import NANOSECONDS
 
 
 class SegmentationNode(StageNode):
-    """``image_raw`` (mono8 or mono16, vessels dark) to ``mask`` (mono8, vessel probability)."""
+    """``image_raw`` (mono8 or mono16, vessels dark) to ``mask`` and ``catheter_mask`` (mono8, probability)."""
 
     configs = (SegmentationConfig, FrameChoiceConfig)
 
@@ -26,8 +26,14 @@ class SegmentationNode(StageNode):
     def prepare(self) -> None:
         """Compile what is compiled at the first call."""
         self._mask = self.output(Image, "mask")
+        self._catheter = self.output(Image, "catheter_mask")
         ramp = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
-        segment_vessels(ramp, self.parameters[SegmentationConfig])
+        self.reconfigure()
+        self._segmenter.segment(ramp)
+
+    def reconfigure(self) -> None:
+        """Take over parameters."""
+        self._segmenter = segmenter_for(self.parameters[SegmentationConfig])
 
     def begin(self) -> None:
         """Subscribe to the frames."""
@@ -42,8 +48,10 @@ class SegmentationNode(StageNode):
         stamp = to_ns(message.header.stamp)
         if not self._is_chosen(stamp):
             return
-        mask = segment_vessels(image_from_msg(message), self.parameters[SegmentationConfig])
-        self.publish(self._mask, image_to_msg(mask, stamp, message.header.frame_id), stamp)
+        found = self._segmenter.segment(image_from_msg(message))
+        self.publish(self._mask, image_to_msg(found.vessel, stamp, message.header.frame_id), stamp)
+        if self._catheter.get_subscription_count():
+            self._catheter.publish(image_to_msg(found.catheter, stamp, message.header.frame_id))
 
     def _is_chosen(self, stamp_ns: int) -> bool:
         """Whether a frame is the first of its slot of 1 / `largest_rate` s."""
