@@ -80,7 +80,10 @@ def train(
     ] = None,
     backgrounds: Annotated[
         Path | None,
-        typer.Option(help="Folder of real frames (pictures) that segmentation sees simulated vessels in front of."),
+        typer.Option(
+            help="Folder of real frames that simulated vessels are drawn in front of; with --from, what "
+            "that network is sure to see in them is learned from, too (segmentation)."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--restart", help="Go on from the checkpoint in the folder, or start anew.")
@@ -104,7 +107,7 @@ def train(
     _share_cores(settings.workers)
     torch.manual_seed(settings.seed)
     if network is Network.SEGMENTATION:
-        name, task = _segmentation(variant, settings.seed, backgrounds)
+        name, task = _segmentation(variant, settings.seed, backgrounds, from_)
     else:
         cases = CaseConfig(poses=str(poses or ""), trees=str(trees or ""))
         name, task = make_task(network, variant, settings.seed, cases)
@@ -140,7 +143,7 @@ def _variant(network: Network, given: str) -> str:
     return given or next(iter(names))
 
 
-def _segmentation(variant: str, seed: int, backgrounds: Path | None) -> tuple[str, Task]:
+def _segmentation(variant: str, seed: int, backgrounds: Path | None, origin: Path | None) -> tuple[str, Task]:
     from autocar_ros.imaging.vessel_network import Architecture
     from autocar_ros.training.segmentation import SegmentationTask, real_frames
 
@@ -150,7 +153,7 @@ def _segmentation(variant: str, seed: int, backgrounds: Path | None) -> tuple[st
         "separable": Architecture((32, 64, 96, 128), blocks=2, separable=True),
     }
     name = _variant(Network.SEGMENTATION, variant)
-    return name, SegmentationTask(designs[name], seed, real_frames(backgrounds) if backgrounds else ())
+    return name, SegmentationTask(designs[name], seed, real_frames(backgrounds, origin) if backgrounds else ())
 
 
 def make_task(network: Network, variant: str, seed: int, cases: CaseConfig) -> tuple[str, Task]:

@@ -8,7 +8,6 @@ dose, blur, motion, catheter, wires, collimator, development of the picture.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -21,7 +20,15 @@ from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.imaging.enhance import BoolArray
 from autocar_ros.synthetic.anatomy import Anatomy, draw_anatomy
 from autocar_ros.synthetic.catheter import ATTENUATION, Catheter, lay_catheter
-from autocar_ros.synthetic.clutter import Background, blades, clips, devices, drawn_background, real_background
+from autocar_ros.synthetic.clutter import (
+    Background,
+    RealFrame,
+    blades,
+    clips,
+    devices,
+    drawn_background,
+    real_background,
+)
 from autocar_ros.synthetic.contrast import Contrast
 from autocar_ros.synthetic.fields import log_uniform
 from autocar_ros.synthetic.motion import Motion, draw_motion
@@ -31,6 +38,9 @@ from autocar_ros.synthetic.tissue import Tissue
 from autocar_ros.synthetic.tubes import Float32Image, Tubes
 from autocar_ros.types import FloatArray, Image, Mask
 
+ITSELF = 0.2  # of the pictures that are a trusted real frame as it is, with the vessels that were found in it
+SURE, DOUBTFUL = 179, 64  # of 255: from here on a mark of a real frame is believed, down to there it may be true
+NEAR = 9  # px around what may be a vessel of a real frame, of which nothing is known
 REAL = 0.7  # of the pictures that have a real background, where there are any
 PATIENT = 0.5  # of the others: the simulated patient; else an invented background
 EMPTY = 0.06  # of the pictures, without contrast
@@ -49,14 +59,6 @@ DARKEST = 0.06  # of the range: behind a real collimator nothing can be seen
 MOST_STENOSES = 4
 
 
-@dataclass(frozen=True)
-class RealFrame:
-    """A real frame to put vessels in front of, and where it may already hold some."""
-
-    image: Image
-    marked: BoolArray  # (rows, columns)
-
-
 class Angiogram(NamedTuple):
     """A picture and its truth, all (rows, columns)."""
 
@@ -69,6 +71,9 @@ class Angiogram(NamedTuple):
 def draw_angiogram(rng: Generator, size: int = 512, frames: Sequence[RealFrame] = ()) -> Angiogram:
     """Draw a picture of `size` x `size` px in front of one of `frames`, or of a drawn background if there are none."""
     patient, place, view, look = rng.spawn(4)
+    trusted = [frame for frame in frames if frame.trusted]
+    if trusted and place.random() < ITSELF:
+        return _as_it_is(look, real_background(place, trusted[int(place.integers(len(trusted)))], size))
     anatomy = draw_anatomy(
         patient, str(patient.choice(["left", "right"])), stenoses=int(patient.integers(MOST_STENOSES + 1))
     )
@@ -89,7 +94,19 @@ def draw_angiogram(rng: Generator, size: int = 512, frames: Sequence[RealFrame] 
     seen = (opening > 0.5) & (behind.light > DARKEST)
     vessel, catheter = vessel & seen, (catheter | covered) & seen
     vessel_mask, catheter_mask = (np.where(mark, np.uint8(255), np.uint8(0)) for mark in (vessel, catheter))
-    return Angiogram(image, vessel_mask, catheter_mask, behind.known)
+    doubtful = (np.maximum(behind.vessel, behind.catheter) >= DOUBTFUL).astype(np.uint8)
+    known = cv2.dilate(doubtful, np.ones((NEAR, NEAR), np.uint8)) == 0
+    return Angiogram(image, vessel_mask, catheter_mask, known)
+
+
+def _as_it_is(rng: Generator, behind: Background) -> Angiogram:
+    """Angiogram of a real frame, true being what is sure."""
+    image = develop(rng, behind.light, np.ones_like(behind.light))
+    vessel, catheter = (np.where(mark >= SURE, np.uint8(255), np.uint8(0)) for mark in (behind.vessel, behind.catheter))
+    known = np.ones(image.shape, bool)
+    for mark in (behind.vessel, behind.catheter):
+        known &= (mark >= SURE) | (mark < DOUBTFUL)
+    return Angiogram(image, vessel, catheter, known)
 
 
 def develop(rng: Generator, light: Float32Image, opening: Float32Image) -> Image:
@@ -125,13 +142,13 @@ def _stored(rng: Generator, light: Float32Image) -> Image:
 
 def _background(rng: Generator, camera: Camera, anatomy: Anatomy, size: int, frames: Sequence[RealFrame]) -> Background:
     if frames and rng.random() < REAL:
-        frame = frames[int(rng.integers(len(frames)))]
-        return real_background(rng, frame.image, frame.marked, size)
+        return real_background(rng, frames[int(rng.integers(len(frames)))], size)
     total = drawn_background(rng, size)
     if rng.random() < PATIENT:
         tissue = Tissue(camera, anatomy.heart).attenuation(np.zeros(3))
         total = total * np.float32(0.3) + tissue * np.float32(log_uniform(rng, 0.5, 1.8))
-    return Background(np.asarray(cv2.exp(-total), np.float32), np.ones((size, size), bool))
+    nothing = np.zeros((size, size), np.uint8)
+    return Background(np.asarray(cv2.exp(-total), np.float32), nothing, nothing)
 
 
 def _patient(

@@ -6,6 +6,7 @@ from all of this learns what a vessel is, not what our simulator looks like.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -15,7 +16,7 @@ from numpy.random import Generator
 from autocar_ros.imaging.enhance import BoolArray
 from autocar_ros.synthetic.fields import log_uniform, smooth_field
 from autocar_ros.synthetic.tubes import Float32Image
-from autocar_ros.types import FloatArray, Image
+from autocar_ros.types import FloatArray, Image, Mask
 
 ZOOM = (0.75, 1.45)  # of a real background
 TURN = 20.0  # degrees, the same
@@ -33,12 +34,23 @@ class Background(NamedTuple):
     """A picture without the simulated vessels."""
 
     light: Float32Image  # (rows, columns) 0..1
-    known: BoolArray  # false where it may hold vessels or devices that nobody has marked
+    vessel: Mask  # (rows, columns) how likely it shows a vessel of its own, 255 = sure
+    catheter: Mask  # the same of a catheter or wire
 
 
-def real_background(rng: Generator, picture: Image, marked: BoolArray, size: int) -> Background:
-    """Turn, mirror, zoom and re-develop a real frame; `marked` (rows, columns) is where it may hold vessels."""
-    rows, columns = picture.shape
+@dataclass(frozen=True)
+class RealFrame:
+    """A real frame, (rows, columns), and what somebody made of it."""
+
+    image: Image
+    vessel: Mask  # probability of a vessel, 255 = sure
+    catheter: Mask  # probability of a catheter or wire
+    trusted: bool = False  # it may be learned from; if not, the marks only tell where nobody knows
+
+
+def real_background(rng: Generator, frame: RealFrame, size: int) -> Background:
+    """Turn, mirror, zoom and re-develop a real frame."""
+    rows, columns = frame.image.shape
     scale = log_uniform(rng, *ZOOM) * size / max(rows, columns)
     turn = cv2.getRotationMatrix2D(((columns - 1) / 2, (rows - 1) / 2), float(rng.uniform(-TURN, TURN)), scale)
     turn[:, 2] += [(size - columns) / 2, (size - rows) / 2]
@@ -46,17 +58,11 @@ def real_background(rng: Generator, picture: Image, marked: BoolArray, size: int
         turn[:, 2] += rng.uniform(-0.5, 0.5, 2) * (scale * max(rows, columns) - size)
     if rng.random() < 0.5:
         turn[0] = np.array([0.0, 0.0, size - 1]) - turn[0]
-    top = max(float(np.percentile(picture[::8, ::8], 99.5)), 1.0)
-    drawn = cv2.warpAffine(
-        np.asarray(picture, np.float32) / top,
-        turn,
-        (size, size),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-    )
-    doubt = cv2.warpAffine(marked.astype(np.uint8), turn, (size, size), flags=cv2.INTER_NEAREST)
+    top = max(float(np.percentile(frame.image[::8, ::8], 99.5)), 1.0)
+    values = (np.asarray(frame.image, np.float32) / np.float32(top), frame.vessel, frame.catheter)
+    drawn, vessel, catheter = (cv2.warpAffine(v, turn, (size, size), flags=cv2.INTER_LINEAR) for v in values)
     light = np.clip(drawn, FLOOR, 1.2) ** np.float32(log_uniform(rng, *GAMMA))
-    return Background(np.asarray(light, np.float32), doubt == 0)
+    return Background(np.asarray(light, np.float32), np.asarray(vessel, np.uint8), np.asarray(catheter, np.uint8))
 
 
 def drawn_background(rng: Generator, size: int) -> Float32Image:

@@ -14,18 +14,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from autocar_ros.config import SegmentationConfig
 from autocar_ros.errors import ConfigError, InvalidInputError
 from autocar_ros.imaging.pictures import read_image
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.imaging.vessel_network import ANSWER, KIND, Architecture, VesselNetwork, footing
-from autocar_ros.imaging.vesselness import filter_vessels
-from autocar_ros.synthetic.angiograms import RealFrame, draw_angiogram
+from autocar_ros.synthetic.angiograms import draw_angiogram
 from autocar_ros.synthetic.cases import case_rng
+from autocar_ros.synthetic.clutter import RealFrame
 
 SIZE = 512  # px, of the pictures
 TOGETHER = 4  # pictures of a sample: the normalisation wants more than one
 VALIDATION_SAMPLES = 8
 THRESHOLDS = tuple(round(0.3 + 0.05 * k, 2) for k in range(9))  # tried in validation
-DOUBT = 9  # px around what may be a vessel of a real frame, that nothing is learned from
 THIN = 2.0  # weight of the thinnest vessels in the cross entropy, beside 1 of everything
 WIDE = 6.0  # px of the answer: a vessel this wide has no further weight
 SHARES = (1.0, 0.5)  # of vessel and catheter in the loss
@@ -111,22 +112,25 @@ class SegmentationTask:
         )
 
 
-def real_frames(folder: Path) -> list[RealFrame]:
-    """Pictures of a folder, and where each may show vessels already.
+def real_frames(folder: Path, weights: Path | None = None) -> list[RealFrame]:
+    """Pictures of a folder, and what each shows already: by the network of `weights`, else roughly by the filter.
+
+    What the network is sure of is learned from (self-training); marks of the filter only tell where nobody knows.
 
     Raises
     ------
     ConfigError
         When there are none.
     """
+    method = "network" if weights else "vesselness"
+    segmenter = segmenter_for(SegmentationConfig(method=method, weights=str(weights or "")))
     frames = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
             image = read_image(path)
         except InvalidInputError:
             continue
-        near = np.ones((DOUBT, DOUBT), np.uint8)
-        frames.append(RealFrame(image, cv2.dilate((filter_vessels(image) >= 128).astype(np.uint8), near) > 0))
+        frames.append(RealFrame(image, *segmenter.segment(image), trusted=weights is not None))
     if not frames:
         raise ConfigError(f"{folder} holds no pictures: name a folder of PNG, JPEG or TIFF frames, or leave it out")
     return frames
