@@ -40,7 +40,7 @@ def contact_sheet(
     columns: int,
     path: Path,
     names: Sequence[str] = (),
-    tile: int = 512,
+    edge: int = 512,
 ) -> None:
     """Write a picture of many frames with the outlines of their masks (`outlined`).
 
@@ -50,7 +50,7 @@ def contact_sheet(
     columns : frames beside each other
     path : PNG or JPEG
     names : a label for every frame, or none
-    tile : px, edge of the square that a frame is fitted into
+    edge : px, of the square that a frame is fitted into
 
     Raises
     ------
@@ -62,12 +62,23 @@ def contact_sheet(
     ):  # fmt: skip
         raise InvalidInputError("a contact sheet needs frames, as many masks of each kind, and a name for each or none")
     frames = zip(images, vessel_masks, catheter_masks, names or [""] * len(images), strict=True)
-    tiles = [_tile(outlined(image, vessel, catheter), name, tile) for image, vessel, catheter, name in frames]
+    tiles = [tile(outlined(image, vessel, catheter), name, edge) for image, vessel, catheter, name in frames]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[k : k + columns]) for k in range(0, len(tiles), columns)]
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)):
         raise InvalidInputError(f"{path}: cannot be written as a picture (PNG or JPEG)")
+
+
+def tile(picture: NDArray[np.uint8], name: str, edge: int) -> NDArray[np.uint8]:
+    """Picture (rows, columns, 3) fitted into a square with a margin and a label."""
+    scale = (edge - 2 * MARGIN) / max(picture.shape[:2])
+    size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
+    fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    square = np.zeros((edge, edge, 3), np.uint8)
+    square[MARGIN : MARGIN + size[1], MARGIN : MARGIN + size[0]] = fitted
+    cv2.putText(square, name, (2 * MARGIN, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+    return square
 
 
 def draw_recall(methods: Mapping[str, Mapping[str, Spread]], bins: Sequence[str]) -> Figure:
@@ -125,17 +136,6 @@ def draw_robustness(factors: Mapping[str, Mapping[str, Any]]) -> Figure:
         axes.set_visible(False)
     grid[0].legend(frameon=False)
     return figure
-
-
-def _tile(picture: NDArray[np.uint8], name: str, edge: int) -> NDArray[np.uint8]:
-    """Picture (rows, columns, 3) fitted into a square with a margin and a label."""
-    scale = (edge - 2 * MARGIN) / max(picture.shape[:2])
-    size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
-    fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    tile = np.zeros((edge, edge, 3), np.uint8)
-    tile[MARGIN : MARGIN + size[1], MARGIN : MARGIN + size[0]] = fitted
-    cv2.putText(tile, name, (2 * MARGIN, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
-    return tile
 
 
 def _means(spreads: Sequence[Spread]) -> list[float]:
