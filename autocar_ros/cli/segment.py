@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,24 +12,43 @@ import typer
 from rich.markup import escape
 
 from autocar_ros.cli.console import progress, terminal
+from autocar_ros.config import SegmentationConfig
 from autocar_ros.errors import AutocarError, InvalidInputError
+from autocar_ros.figures.segmentation import contact_sheet
 from autocar_ros.imaging.dicom import read_run
 from autocar_ros.imaging.pictures import read_image, write_mask
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import Segmentation, segmenter_for
 from autocar_ros.types import Image
+
+CATHETER = "catheter"  # folder beside the vessel masks
+
+
+class Method(StrEnum):
+    """How frames are segmented (`SegmentationConfig.method`)."""
+
+    NETWORK = "network"
+    VESSELNESS = "vesselness"
 
 
 def segment(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or TIFF pictures, or DICOM runs; vessels dark.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks.")],
     frame: Annotated[int | None, typer.Option(min=0, help="Only this frame of a DICOM run, from 0.")] = None,
+    method: Annotated[Method, typer.Option(help="network: trained; vesselness: ridge filter.")] = Method.NETWORK,
+    weights: Annotated[Path | None, typer.Option(help="Weights of the network, if not those of the package.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Picture of all frames with the outlines of their vessels and catheters.")
+    ] = None,
 ) -> None:
     """Write a vessel mask (PNG, 0 or 255, same size) per picture, and per frame of a DICOM run.
 
-    A picture STEM.xyz becomes OUT/STEM.png, frame 7 of a DICOM run OUT/STEM_frame007.png. A file that cannot be used
-    is reported and left out, and the command ends with code 1.
+    A picture STEM.xyz becomes OUT/STEM.png, frame 7 of a DICOM run OUT/STEM_frame007.png; catheters and guidewires go
+    to OUT/catheter under the same names. A file that cannot be used is reported and left out, and the command ends
+    with code 1.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    segmenter = segmenter_for(SegmentationConfig(method=str(method), weights=str(weights or "")))
+    (out / CATHETER).mkdir(parents=True, exist_ok=True)
+    shown: list[tuple[Image, Segmentation, str]] = []
     written: set[Path] = set()
     problems: list[str] = []
     with progress() as bar:
@@ -37,11 +58,18 @@ def segment(
                 for name, image in _frames(path, frame):
                     target = out / f"{name}.png"
                     _check_free(path, target, written)
-                    write_mask(target, segment_vessels(image))
+                    found = segmenter.segment(image)
+                    write_mask(target, found.vessel)
+                    write_mask(out / CATHETER / target.name, found.catheter)
                     written.add(target)
+                    shown += [(image, found, name)] if sheet else []
             except (AutocarError, OSError) as error:
                 problems.append(str(error))
             bar.advance(task)
+    if sheet and shown:
+        pictures, masks, names = zip(*shown, strict=True)
+        columns = math.ceil(math.sqrt(len(shown)))
+        contact_sheet(pictures, [m.vessel for m in masks], [m.catheter for m in masks], columns, sheet, names)
     console = terminal()
     for problem in problems:
         console.print(f"[bold red]error:[/] {escape(problem)}", highlight=False, soft_wrap=True)

@@ -39,9 +39,9 @@ def test_masks_have_the_name_and_size_of_their_pictures(tmp_path, run, frame):
 def test_a_run_gives_a_mask_per_frame_or_the_asked_one(tmp_path, run, frame):
     path = write_run(tmp_path / "run.dcm", np.stack([frame] * 3))
     assert run(path, "--out", tmp_path / "all").exit_code == 0
-    assert sorted(p.name for p in (tmp_path / "all").iterdir()) == [f"run_frame00{k}.png" for k in range(3)]
+    assert sorted(p.name for p in (tmp_path / "all").glob("*.png")) == [f"run_frame00{k}.png" for k in range(3)]
     assert run(path, "--out", tmp_path / "one", "--frame", 1).exit_code == 0
-    assert [p.name for p in (tmp_path / "one").iterdir()] == ["run_frame001.png"]
+    assert [p.name for p in (tmp_path / "one").glob("*.png")] == ["run_frame001.png"]
     result = run(path, "--out", tmp_path / "none", "--frame", 3)
     assert result.exit_code == 1
     assert "has no frame 3, its frames are 0 to 2" in result.output
@@ -55,7 +55,7 @@ def test_bad_files_are_named_and_the_others_go_on(tmp_path, run, frame):
     assert result.exit_code == 1
     for text in ("bad.png: not a readable picture", "bad.dcm: not a DICOM file", "none.png: no such file"):
         assert text in result.output
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["good.png"]
+    assert [p.name for p in (tmp_path / "out").glob("*.png")] == ["good.png"]
 
 
 def test_nothing_is_overwritten(tmp_path, run, frame):
