@@ -13,6 +13,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from autocar_ros.errors import InvalidInputError
+from autocar_ros.sync import beats
 from autocar_ros.types import NANOSECONDS, FloatArray, IntArray
 
 QRS_BAND = (5.0, 20.0)  # Hz
@@ -21,8 +22,6 @@ REFRACTORY = 0.25  # s, between two R waves: 240 beats a minute
 WINDOW = 1.5  # s, holds at least one beat: 40 beats a minute
 BEAT_SHARE = 0.25  # of a typical beat's slope energy; T waves and noise stay below
 CONTRAST = 8.0  # a beat's slope energy over the median; noise alone reaches about 5
-LONGEST_BEAT = 1.75  # of the median RR: longer means a missed beat, and no phase
-LATE = 0.3  # s, the phase runs on past a predicted R wave: until the real one can have been found
 CLOCK_JUMP = NANOSECONDS  # stamps running backwards by more than this start a new recording
 
 
@@ -127,20 +126,8 @@ class EcgPhase:
         return float(self.phases(np.array([stamp_ns]))[0])
 
     def phases(self, stamps: IntArray) -> FloatArray:
-        """Phase in [0, 1) at stamps (N,) ns, 0 = R wave; NaN where it is not known.
-
-        After the last R wave it is extrapolated with the median beat, for one beat and `LATE` s.
-        """
-        waves = self.r_waves
-        if len(waves) < 2:
-            return np.full(len(stamps), np.nan)
-        beats = np.diff(waves)
-        typical = float(np.median(beats))
-        beats = np.append(beats.astype(np.float64), typical)
-        k = np.searchsorted(waves, stamps, side="right") - 1
-        beat, elapsed = beats[k], (stamps - waves[k]).astype(np.float64)
-        known = (k >= 0) & (beat <= LONGEST_BEAT * typical) & (elapsed <= beat + LATE * NANOSECONDS)
-        return np.where(known, (elapsed / beat) % 1.0, np.nan)
+        """Phase in [0, 1) at stamps (N,) ns, 0 = R wave; NaN where it is not known: see `beats.phases`."""
+        return beats.phases(stamps, self.r_waves)
 
     @property
     def r_waves(self) -> IntArray:

@@ -125,7 +125,7 @@ class Pairing:
             return
         other = "B" if plane == "a" else "A"
         near = "of the same heart phase" if self._by_phase else "within max_pair_skew"
-        filled = state.contrast.add(stamp_ns, mask)
+        filled = state.contrast.add(stamp_ns, mask).key
         frame = _Waiting(stamp_ns, mask, filled, f"plane {state.name} found no frame of plane {other} {near}")
         insort(state.frames, frame, key=lambda f: f.stamp_ns)
         state.newest = _later(state.newest, stamp_ns)

@@ -1,0 +1,187 @@
+"""Recorded runs: heart phase and contrast of every frame, and pairs of frames of equal phase of two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from autocar_ros.config import SegmentationConfig, SynchronizationConfig
+from autocar_ros.errors import InvalidInputError
+from autocar_ros.imaging.enhance import Float32Array, absorption
+from autocar_ros.sync import beats
+from autocar_ros.sync.cardiac import HeartBeats, find_beats
+from autocar_ros.sync.contrast import VESSEL, ContrastState, contrast_states
+from autocar_ros.sync.motion import VesselMotion, Vessels
+from autocar_ros.types import NANOSECONDS, FloatArray, Image, IntArray, PhaseSource
+
+MOST_SECONDS = 600.0  # of motion kept of one run
+LEAST_SPEED = 0.5  # of the median speed: even where vessels rest, nearer phases are better
+
+
+@dataclass(frozen=True)
+class ObservedRun:
+    """What is known of the frames of one recorded run.
+
+    Attributes
+    ----------
+    stamps : (F,) ns
+    phase : (F,) in [0, 1), NaN unknown
+    source : where the phase comes from
+    contrast : (F,) `ContrastState`
+    amount : (F,) vessel in each frame
+    speed : (F,) of the vessels in image widths a second
+    beats : R waves, how sure they are, and why there are none
+    """
+
+    stamps: IntArray
+    phase: FloatArray
+    source: PhaseSource
+    contrast: IntArray
+    amount: FloatArray
+    speed: FloatArray
+    beats: HeartBeats
+
+    def __len__(self) -> int:
+        return len(self.stamps)
+
+    @property
+    def r_wave_frames(self) -> IntArray:
+        """Frames nearest to the R waves within the run."""
+        waves = self.beats.r_waves
+        inside = waves[(waves >= self.stamps[0]) & (waves <= self.stamps[-1])]
+        return np.asarray(np.abs(self.stamps[None] - inside[:, None]).argmin(1), np.int64)
+
+    @property
+    def beat_seconds(self) -> float:
+        """Median time between two R waves; NaN without."""
+        return float(np.median(np.diff(self.beats.r_waves))) / NANOSECONDS if len(self.beats.r_waves) > 1 else np.nan
+
+    @property
+    def fullest(self) -> int:
+        """Frame with the most vessel; the first of equals."""
+        return int(self.amount.argmax())
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """A frame each of two runs, and how well they fit together."""
+
+    frame_a: int
+    frame_b: int
+    phase_a: float  # in [0, 1), NaN unknown
+    phase_b: float
+    residual_skew: float  # s between the two within the heart cycle, B after A; NaN unknown
+    reason: str  # why these two, in words
+
+
+def observe_run(vessels: Iterable[Vessels], stamps: ArrayLike, r_waves: IntArray | None = None) -> ObservedRun:
+    """Phase and contrast of every frame of a run.
+
+    Parameters
+    ----------
+    vessels : F pictures (rows, columns): masks (0..255), or absorption of the frames (see `vessels_of`)
+    stamps : (F,) ns, increasing
+    r_waves : (K,) ns of the ECG's R waves where there is one; else the phase is told by the motion of the vessels
+
+    Raises
+    ------
+    InvalidInputError
+        When pictures and stamps do not match or the stamps do not grow.
+    """
+    times = np.asarray(stamps, np.int64)
+    motion, amount = VesselMotion(MOST_SECONDS), []
+    for stamp, picture in zip(times, vessels, strict=True):
+        motion.add(int(stamp), picture)
+        amount.append(_amount(picture))
+    if len(amount) == 0 or (np.diff(times) <= 0).any():
+        raise InvalidInputError("a run needs at least one frame, and stamps that grow")
+    if r_waves is not None and len(r_waves) > 1:
+        found, source = HeartBeats(np.asarray(r_waves, np.int64), 1.0), PhaseSource.ECG
+    else:
+        found, source = find_beats(motion.stamps, motion.velocity, motion.weight), PhaseSource.IMAGE
+    phase = beats.phases(times, found.r_waves)
+    share = SynchronizationConfig().key_fill
+    return ObservedRun(
+        stamps=times,
+        phase=phase,
+        source=source if np.isfinite(phase).any() else PhaseSource.NONE,
+        contrast=contrast_states(np.array(amount), times, share),
+        amount=np.array(amount),
+        speed=_speed(motion, times),
+        beats=found,
+    )
+
+
+def vessels_of(images: Iterable[Image]) -> Iterable[Float32Array]:
+    """Absorption by vessels in frames (rows, columns), one after the other: what `observe_run` takes of raw images."""
+    for image in images:
+        width = max(SegmentationConfig().max_width * max(image.shape) // 512, 8)
+        yield absorption(image, width).value
+
+
+def pair_runs(run_a: ObservedRun, run_b: ObservedRun, count: int = 1) -> tuple[RunPair, ...]:
+    """Pairs of frames of equal heart phase, best first, no frame in two of them.
+
+    Frames that are full of contrast come first; among those the pair of which the least motion is expected in the time
+    that their phases differ. Runs without a phase give their fullest frames, and the reason says so.
+    """
+    candidates = [_known(run) for run in (run_a, run_b)]
+    a, b = candidates
+    if len(a) == 0 or len(b) == 0:
+        return (_fullest(run_a, run_b),)
+    beat = (run_a.beat_seconds + run_b.beat_seconds) / 2
+    differ = (run_b.phase[None, b] - run_a.phase[a][:, None] + 0.5) % 1.0 - 0.5
+    pace = (_paced(run_a, a)[:, None] + _paced(run_b, b)[None]) / 2
+    way = np.abs(differ) * pace
+    pairs = []
+    for _ in range(min(count, len(a), len(b))):
+        i, j = np.unravel_index(int(way.argmin()), way.shape)
+        pairs.append(_pair(run_a, run_b, int(a[i]), int(b[j]), float(differ[i, j] * beat)))
+        way[i], way[:, j] = np.inf, np.inf
+    return tuple(pairs)
+
+
+def _known(run: ObservedRun) -> IntArray:
+    """Frames of known phase: those full of contrast if there are any."""
+    known = np.isfinite(run.phase)
+    full = known & (run.contrast == ContrastState.FULL)
+    return np.flatnonzero(full if full.any() else known)
+
+
+def _paced(run: ObservedRun, frames: IntArray) -> FloatArray:
+    """Speed against the run's median, not below `LEAST_SPEED`."""
+    middle = float(np.median(run.speed)) or 1.0
+    return np.maximum(run.speed[frames] / middle, LEAST_SPEED)
+
+
+def _pair(run_a: ObservedRun, run_b: ObservedRun, a: int, b: int, skew: float) -> RunPair:
+    full = all(run.contrast[k] == ContrastState.FULL for run, k in ((run_a, a), (run_b, b)))
+    names = {PhaseSource.ECG: "ECG", PhaseSource.IMAGE: "motion of the vessels"}
+    sources = " and ".join(dict.fromkeys(names[run.source] for run in (run_a, run_b)))
+    reason = f"equal heart phase by {sources}, {'full of contrast' if full else 'no frames full of contrast'}"
+    return RunPair(a, b, float(run_a.phase[a]), float(run_b.phase[b]), skew, reason)
+
+
+def _fullest(run_a: ObservedRun, run_b: ObservedRun) -> RunPair:
+    why = [
+        f"run {n}: {r.beats.reason or 'no phase known'}" for n, r in (("A", run_a), ("B", run_b)) if not len(_known(r))
+    ]
+    return RunPair(run_a.fullest, run_b.fullest, np.nan, np.nan, np.nan, f"fullest frames, as {'; '.join(why)}")
+
+
+def _amount(picture: Vessels) -> float:
+    """Share of a mask that is vessel; mean positive absorption."""
+    if picture.dtype == np.uint8:
+        return float((picture >= VESSEL).mean())
+    return float(np.maximum(picture, 0).mean())
+
+
+def _speed(motion: VesselMotion, stamps: IntArray) -> FloatArray:
+    """(F,) mean speed of the vessels, image widths a second."""
+    if len(motion.stamps) == 0:
+        return np.zeros(len(stamps))
+    size = np.linalg.norm(motion.velocity, axis=-1).sum((1, 2)) / np.maximum(motion.weight, 1e-9)
+    return np.asarray(np.interp(stamps, motion.stamps, size))
