@@ -25,7 +25,7 @@ from autocar_ros.vessels.reprojection import sample_edges
 from autocar_ros.vessels.skeleton import MASK_THRESHOLD, extract_centreline
 
 NEAR = 3.0  # mm at the isocentre: eps_v of the paper
-FARTHEST = 45.0  # mm at the isocentre that a table may have moved in the plane of a view
+FARTHEST = 30.0  # mm at the isocentre that a table may have moved in the plane of a view
 STEP = 0.5  # mm between tried shifts of the second view
 PLANES = 400  # epipolar planes of a profile
 FAN = 0.2  # rad on either side of the isocentre that they cover

@@ -77,7 +77,8 @@ def tile(picture: NDArray[np.uint8], name: str, edge: int) -> NDArray[np.uint8]:
     fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     square = np.zeros((edge, edge, 3), np.uint8)
     square[MARGIN : MARGIN + size[1], MARGIN : MARGIN + size[0]] = fitted
-    cv2.putText(square, name, (2 * MARGIN, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+    for color, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):  # white, readable on any frame
+        cv2.putText(square, name, (2 * MARGIN, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, width, cv2.LINE_AA)
     return square
 
 
