@@ -21,7 +21,8 @@ from autocar_ros.cli.cases import pair_at
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.config import ReconstructionConfig, SimulationConfig
 from autocar_ros.evaluation.report import provenance, write_json
-from autocar_ros.imaging.segmentation import segmenter_for
+from autocar_ros.evaluation.segmentation import load_segmenters
+from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.navigation.goals import GoalPoint
 from autocar_ros.navigation.planner import plan_paths
 from autocar_ros.pipeline import reconstruct
@@ -145,7 +146,7 @@ def one_core() -> Iterator[None]:
 
 
 def _measure_all(stages: list[Stage], seconds: float, seed: int) -> Iterator[StageTime]:
-    makers = {
+    makers: dict[Stage, Callable[[Scene], list[Work]]] = {
         Stage.SIMULATOR: _simulator,
         Stage.SEGMENTATION: _segmentation,
         Stage.RECONSTRUCTION: _reconstruction,
@@ -157,33 +158,38 @@ def _measure_all(stages: list[Stage], seconds: float, seed: int) -> Iterator[Sta
         scene = Scene(SimulationConfig(seed=seed, contrast="full"))
         for stage in stages:
             bar.update(task, description=f"Measuring {stage}")
-            yield measure(stage, makers[stage](scene), seconds)
+            for work in makers[stage](scene):
+                yield measure(stage, work, seconds)
             bar.advance(task)
 
 
-def _simulator(scene: Scene) -> Work:
+def _simulator(scene: Scene) -> list[Work]:
     def call(k: int) -> None:
         for plane in "ab":
             scene.image(plane, STEP * (k % FRAMES))
 
-    return Work(f"pair of {_size(scene)}", call)
+    return [Work(f"pair of {_size(scene)}", call)]
 
 
-def _segmentation(scene: Scene) -> Work:
+def _segmentation(scene: Scene) -> list[Work]:
+    """Every method that has its weights."""
     images = [scene.image(plane, STEP * k) for k in range(FRAMES) for plane in "ab"]
-    segmenter = segmenter_for()
-    return Work(f"image of {_size(scene)}", lambda k: segmenter.segment(images[k % len(images)]))
+
+    def work(name: str, segmenter: Segmenter) -> Work:
+        return Work(f"image of {_size(scene)}, {name}", lambda k: segmenter.segment(images[k % len(images)]))
+
+    return [work(name, segmenter) for name, segmenter in load_segmenters().items()]
 
 
-def _reconstruction(scene: Scene) -> Work:
+def _reconstruction(scene: Scene) -> list[Work]:
     pairs = _pairs(scene)
     config = ReconstructionConfig()
     network = network_for(config)
     nodes = len(reconstruct(pairs[0], config, network).graph)
-    return Work(f"graph of {nodes} nodes", lambda k: reconstruct(pairs[k % len(pairs)], config, network))
+    return [Work(f"graph of {nodes} nodes", lambda k: reconstruct(pairs[k % len(pairs)], config, network))]
 
 
-def _tracking(scene: Scene) -> Work:
+def _tracking(scene: Scene) -> list[Work]:
     pairs = _pairs(scene)
     pairs += pairs[-2:0:-1]  # forth and back, without a jump
     graph = reconstruct(pairs[0]).graph
@@ -194,13 +200,13 @@ def _tracking(scene: Scene) -> Work:
         stamp = pairs[0].stamp_a_ns + int((k + 1) * STEP * NANOSECONDS)
         tracker.update(replace(pairs[(k + 1) % len(pairs)], stamp_a_ns=stamp, stamp_b_ns=stamp))
 
-    return Work(f"pair on {len(graph)} nodes", call)
+    return [Work(f"pair on {len(graph)} nodes", call)]
 
 
-def _navigation(scene: Scene) -> Work:
+def _navigation(scene: Scene) -> list[Work]:
     graph = reconstruct(_pairs(scene)[0]).graph
     ends = graph.position[(degree(len(graph), graph.edges) == 1) & (graph.parent >= 0)]
-    return Work(f"path on {len(graph)} nodes", lambda k: plan_paths(graph, GoalPoint(ends[k % len(ends)])))
+    return [Work(f"path on {len(graph)} nodes", lambda k: plan_paths(graph, GoalPoint(ends[k % len(ends)])))]
 
 
 def _pairs(scene: Scene) -> list[FramePair]:

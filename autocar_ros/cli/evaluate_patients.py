@@ -16,7 +16,7 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.evaluation.picture_runs import PictureRun, read_picture_runs
 from autocar_ros.evaluation.report import Section, method_table, plus_minus, provenance, spreads, write_html, write_json
-from autocar_ros.evaluation.segmentation import METHODS, load_segmenter
+from autocar_ros.evaluation.segmentation import METHODS, load_segmenters
 from autocar_ros.evaluation.third_view import NEAR, Alignment, Shot, ThirdView, align, by_chance, third_view
 from autocar_ros.figures.third_view import Panel, draw_panels
 from autocar_ros.geometry.carm import angle_between
@@ -122,7 +122,7 @@ def fullest_shot(run: PictureRun, segmentation: str) -> Shot:
     """Frame of a run that is fullest of contrast, segmented."""
     images = run.images()
     image = images[int(np.argmax([np.maximum(absorption(frame, 40).value, 0).mean() for frame in images]))]
-    return Shot(image, load_segmenter(segmentation)(image).vessel, run.pose)
+    return Shot(image, load_segmenters([segmentation])[segmentation].segment(image).vessel, run.pose)
 
 
 def judge(trial: Trial, shots: dict[Name, Shot], config: ReconstructionConfig, network: SbpNetwork | None) -> Outcome:

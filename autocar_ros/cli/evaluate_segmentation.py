@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -24,13 +24,14 @@ from autocar_ros.evaluation.segmentation import (
     Picture,
     Widths,
     by_method,
-    load_segmenter,
+    load_segmenters,
     read_pictures,
     score_registered_view,
     timed_scores,
 )
 from autocar_ros.figures.comparison import draw_scores
 from autocar_ros.figures.segmentation import contact_sheet, draw_recall, draw_robustness
+from autocar_ros.imaging.segmentation import Segmenter
 
 TITLE = "Segmentation of angiograms"
 HOW_SCORED = (
@@ -92,6 +93,9 @@ def segmentation(
     phantom: Annotated[
         Path | None, typer.Option(help="Also score real runs in a folder, which a centreline is registered to.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of the network. Without it, those of the package.")
+    ] = None,
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also measure what dose, motion, contrast, ... do to simulated frames.")
     ] = False,
@@ -102,26 +106,26 @@ def segmentation(
     Without --images the frames are simulated: both trees, clinical views, full of contrast, with catheter. Nothing was
     ever trained or tuned on their seeds. Widths are in mm at the isocentre there, in px for your own pictures.
     """
-    names = [name.strip() for name in methods.split(",")] if methods else list(METHODS)
-    for name in names:
-        load_segmenter(name)  # complains now, not in another process
+    names = [name.strip() for name in methods.split(",")] if methods else []
+    segmenters = load_segmenters(names, weights)
     if (images is None) != (masks is None):
         raise InvalidInputError("give both --images and --masks, or neither")
     if robustness and (images or kind is Kind.VARIED):
         raise InvalidInputError("--robustness changes frames of the simulator: leave out --images and --kind")
     if images is not None and masks is not None:
-        result = _own_pictures(read_pictures(images, masks), names)
+        result = _own_pictures(read_pictures(images, masks), segmenters)
     else:
-        result = _simulated(range(seed, seed + cases), names, kind, robustness, min(jobs or usable_cores(), cases))
-    _write(out, result, _registered(phantom, names) if phantom else {})
+        score = partial(score_seed, names=tuple(segmenters), weights=weights, kind=kind, robustness=robustness)
+        result = _simulated(range(seed, seed + cases), score, kind, min(jobs or usable_cores(), cases))
+    _write(out, result, segmenters, _registered(phantom, segmenters) if phantom else {})
 
 
-def score_seed(seed: int, names: Sequence[str], kind: Kind, robustness: bool) -> Scored:
+def score_seed(seed: int, names: Sequence[str], weights: Path | None, kind: Kind, robustness: bool) -> Scored:
     """Scores of every method on the frame of a seed, and on its harder versions."""
-    segmenters = {name: load_segmenter(name) for name in names}
+    segmenters = load_segmenters(names, weights)
 
     def score(picture: Picture) -> Scores:
-        return {name: timed_scores(segment, picture, WIDTHS[kind]) for name, segment in segmenters.items()}
+        return {name: timed_scores(segmenter, picture, WIDTHS[kind]) for name, segmenter in segmenters.items()}
 
     shot = segmentation_shot(seed)
     hard = {name: [score(f.picture(shot, level)) for level in f.levels] for name, f in FACTORS.items() if robustness}
@@ -132,23 +136,20 @@ def _frame(seed: int, kind: Kind) -> Picture:
     return varied(seed) if kind is Kind.VARIED else expose(segmentation_shot(seed))
 
 
-def _simulated(seeds: range, names: list[str], kind: Kind, robustness: bool, jobs: int) -> Result:
+def _simulated(seeds: range, score: Callable[[int], Scored], kind: Kind, jobs: int) -> Result:
     scored: list[Scored] = []
     with progress() as bar:
         task = bar.add_task("Segmenting", total=len(seeds))
-        score = partial(score_seed, names=tuple(names), kind=kind, robustness=robustness)
         for one in mapped(score, seeds, jobs):
             scored.append(one)
             bar.advance(task)
     scores = by_method([one.plain for one in scored])
-    shown = {f"seed {seeds[k]}": _frame(seeds[k], kind) for k in _spread_cases(scores[names[0]])}
+    shown = {f"seed {seeds[k]}": _frame(seeds[k], kind) for k in _spread_cases(scores)}
     protocol = {"name": "segmentation", "cases": len(seeds), "kind": str(kind)}
-    curves = _curves([one.hard for one in scored]) if robustness else {}
-    return Result(scores, shown, WIDTHS[kind], protocol, provenance(seeds[0]), curves)
+    return Result(scores, shown, WIDTHS[kind], protocol, provenance(seeds[0]), _curves([one.hard for one in scored]))
 
 
-def _own_pictures(pictures: dict[str, Picture], names: list[str]) -> Result:
-    segmenters = {name: load_segmenter(name) for name in names}
+def _own_pictures(pictures: dict[str, Picture], segmenters: dict[str, Segmenter]) -> Result:
     cases: list[Scores] = []
     with progress() as bar:
         task = bar.add_task("Segmenting", total=len(pictures))
@@ -156,20 +157,20 @@ def _own_pictures(pictures: dict[str, Picture], names: list[str]) -> Result:
             cases.append({name: timed_scores(of, picture, IN_PIXELS) for name, of in segmenters.items()})
             bar.advance(task)
     scores, stems = by_method(cases), list(pictures)
-    shown = {stems[k]: pictures[stems[k]] for k in _spread_cases(scores[names[0]])}
+    shown = {stems[k]: pictures[stems[k]] for k in _spread_cases(scores)}
     return Result(scores, shown, IN_PIXELS, {"name": "segmentation", "pictures": len(pictures)}, provenance(None), {})
 
 
-def _registered(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+def _registered(folder: Path, segmenters: dict[str, Segmenter]) -> dict[str, dict[str, Any]]:
     """Spread over the frames of every run for every method, and over all frames."""
     views = read_registered_views(folder)
     found: dict[str, dict[str, Any]] = {}
     with progress() as bar:
-        task = bar.add_task("Segmenting the phantom", total=len(names) * len(views))
-        for name in names:
-            segment, runs = load_segmenter(name), {}
+        task = bar.add_task("Segmenting the phantom", total=len(segmenters) * len(views))
+        for name, segmenter in segmenters.items():
+            runs = {}
             for view in views:
-                masks = [segment(image).vessel for image in view.images]
+                masks = [segmenter.segment(image).vessel for image in view.images]
                 runs[view.name] = [score_registered_view(m, view.projected, view.mm_per_pixel) for m in masks]
                 bar.advance(task)
             every = [score for scores in runs.values() for score in scores]
@@ -178,30 +179,31 @@ def _registered(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def _curves(cases: Sequence[dict[str, list[Scores]]]) -> dict[str, dict[str, Any]]:
-    """Spread of every metric at every level of every factor."""
+    """Spread of every metric at every level of every factor that was tried."""
     curves: dict[str, dict[str, Any]] = {}
-    for name, factor in FACTORS.items():
+    for name in cases[0]:
+        factor = FACTORS[name]
         levels = [by_method([case[name][k] for case in cases]) for k in range(len(factor.levels))]
         of_method = {method: [spreads(level[method]) for level in levels] for method in levels[0]}
         curves[name] = {"label": factor.label, "levels": list(factor.levels), "methods": of_method}
     return curves
 
 
-def _spread_cases(scores: Sequence[dict[str, float]]) -> list[int]:
-    """Cases to show: evenly from the worst DICE to the best, never picked by eye."""
-    order = np.argsort([score["dice"] for score in scores])
+def _spread_cases(scores: dict[str, list[dict[str, float]]]) -> list[int]:
+    """Cases to show: evenly from the worst DICE of the first method to its best, never picked by eye."""
+    order = np.argsort([score["dice"] for score in next(iter(scores.values()))])
     places = np.rint(np.linspace(0, len(order) - 1, min(SHEET, len(order)))).astype(int)
     return [int(k) for k in order[places]]
 
 
-def _write(out: Path, result: Result, phantom: dict[str, dict[str, Any]]) -> None:
+def _write(out: Path, result: Result, segmenters: dict[str, Segmenter], phantom: dict[str, dict[str, Any]]) -> None:
     found = {name: spreads(of) for name, of in result.scores.items()}
     content = {"protocol": result.protocol, "methods": found, "robustness": result.curves, "phantom": phantom}
     write_json(out / "metrics.json", content | {"cases": result.scores} | result.origin)
     metrics = list(dict.fromkeys(metric for of in found.values() for metric in of))
     rows = {m: [plus_minus(of[m]) if m in of else "" for of in found.values()] for m in metrics}
     sections = [
-        Section("Methods", HOW_SCORED, rows, _pictures(out, result, found), tuple(found)),
+        Section("Methods", HOW_SCORED, rows, _pictures(out, result, found, segmenters), tuple(found)),
         *(Section(f"Phantom, {name}", ON_PHANTOM, _by_run(of), columns=tuple(of)) for name, of in phantom.items()),
         Section("Protocol", table=result.protocol | result.origin),
     ]
@@ -216,7 +218,9 @@ def _by_run(runs: dict[str, Any]) -> dict[str, list[str]]:
     return {metric: [plus_minus(run[metric]) for run in runs.values()] for metric in runs["all"]}
 
 
-def _pictures(out: Path, result: Result, found: dict[str, dict[str, Any]]) -> list[tuple[Path, str]]:
+def _pictures(
+    out: Path, result: Result, found: dict[str, dict[str, Any]], segmenters: dict[str, Segmenter]
+) -> list[tuple[Path, str]]:
     """Draw scores, recall by width, curves and one sheet a method; return the files with captions."""
     pictures = [(out / "scores.png", "All pictures: quartiles, 5 and 95 %, cross = mean."),
                 (out / "widths.png", "Recall of the true centreline by width.")]  # fmt: skip
@@ -226,9 +230,8 @@ def _pictures(out: Path, result: Result, found: dict[str, dict[str, Any]]) -> li
         pictures.append((out / "robustness.png", "DICE while one thing changes; the rest as in the plain frames."))
         draw_robustness(result.curves).savefig(pictures[-1][0], dpi=110)
     frames = [picture.image for picture in result.shown.values()]
-    for name in found:
-        segment, path = load_segmenter(name), out / f"sheet_{name}.png"
-        masks = [segment(frame) for frame in frames]
+    for name, segmenter in segmenters.items():
+        path, masks = out / f"sheet_{name}.png", [segmenter.segment(frame) for frame in frames]
         contact_sheet(frames, [m.vessel for m in masks], [m.catheter for m in masks], COLUMNS, path, list(result.shown))
         text = f"{name}, from the worst DICE of {next(iter(found))} to its best. Vessels red, catheter cyan."
         pictures.append((path, text))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +14,10 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from autocar_ros.config import SegmentationConfig
-from autocar_ros.errors import InvalidInputError
+from autocar_ros.errors import InvalidInputError, WeightsError
 from autocar_ros.evaluation.metrics import Volume, cl_dice, dice, skeleton
 from autocar_ros.imaging.pictures import read_image
-from autocar_ros.imaging.segmentation import segmenter_for
+from autocar_ros.imaging.segmentation import Segmentation, Segmenter, segmenter_for
 from autocar_ros.types import FloatArray, Image, Mask
 from autocar_ros.vessels.skeleton import MASK_THRESHOLD, Centreline, extract_centreline
 
@@ -24,16 +25,6 @@ METHODS = ("network", "vesselness")
 BESIDE = 2.0  # px from the true vessel: a predicted centreline that runs further away is false
 NEAR = 3.0  # mm at the isocentre: eps_v of the paper
 CLOSE = 1.0  # mm at the isocentre: about as good as a centreline is registered to X-ray views
-
-
-class Found(NamedTuple):
-    """What a method sees in a frame: (rows, columns), 128 and more is vessel or catheter."""
-
-    vessel: Mask
-    catheter: Mask | None  # None: the method does not tell them apart
-
-
-Segment = Callable[[Image], Found]
 
 
 class Picture(NamedTuple):
@@ -61,15 +52,29 @@ IN_MM = Widths((0.0, 1.0, 1.5, 2.0, 3.0), "mm")  # at the isocentre
 IN_PIXELS = Widths((0.0, 4.0, 6.0, 9.0, 13.0), "px")
 
 
-def load_segmenter(method: str) -> Segment:
-    """Segmentation with the package's defaults; raises `InvalidInputError` for a name that is not in `METHODS`."""
-    if method not in METHODS:
-        raise InvalidInputError(f"there is no segmentation {method}, choose from {', '.join(METHODS)}")
-    segmenter = segmenter_for(SegmentationConfig(method=method))
-    return lambda image: Found(*segmenter.segment(image))
+def load_segmenters(methods: Sequence[str] = (), weights: Path | None = None) -> dict[str, Segmenter]:
+    """Segmenters by method, the network with other `weights` than the package's if given.
+
+    Without `methods` those of `METHODS` that need no weights or have some.
+
+    Raises
+    ------
+    InvalidInputError
+        For a method that is not in `METHODS`.
+    WeightsError
+        When the weights of a method that was asked for are missing or damaged.
+    """
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown:
+        raise InvalidInputError(f"there is no segmentation {', '.join(unknown)}, choose from {', '.join(METHODS)}")
+    found: dict[str, Segmenter] = {}
+    for method in methods or METHODS:
+        with nullcontext() if methods or weights else suppress(WeightsError):
+            found[method] = segmenter_for(SegmentationConfig(method=method, weights=str(weights or "")))
+    return found
 
 
-def score_picture(found: Found, picture: Picture, widths: Widths = IN_MM) -> dict[str, float]:
+def score_picture(found: Segmentation, picture: Picture, widths: Widths = IN_MM) -> dict[str, float]:
     """Agreement of a mask with the true one; NaN where the picture has nothing that a metric could tell.
 
     Returns
@@ -77,7 +82,7 @@ def score_picture(found: Found, picture: Picture, widths: Widths = IN_MM) -> dic
     dice, cl_dice (`evaluation.metrics`), precision, recall : of pixels
     recall_<bin> : share of the true centreline of vessels of that width that the mask holds
     false_length_<unit> : centreline of the mask more than `BESIDE` px away from any true vessel
-    catheter_dice : where the method tells catheters apart
+    catheter_dice : 0 for a method that tells no catheter
     catheter_taken : share of the catheter outside the vessels that is taken for vessel
 
     Raises
@@ -100,10 +105,10 @@ def score_picture(found: Found, picture: Picture, widths: Widths = IN_MM) -> dic
     }
 
 
-def timed_scores(segment: Segment, picture: Picture, widths: Widths = IN_MM) -> dict[str, float]:
+def timed_scores(segmenter: Segmenter, picture: Picture, widths: Widths = IN_MM) -> dict[str, float]:
     """`score_picture` of a method, and `ms`, the processor time of all its threads."""
     start = time.process_time()
-    found = segment(picture.image)
+    found = segmenter.segment(picture.image)
     spent = time.process_time() - start
     return score_picture(found, picture, widths) | {"ms": spent * 1e3}
 
@@ -207,13 +212,11 @@ def _false_length(mask: Volume, truth: Volume) -> float:
     return float(np.count_nonzero(far[line] > BESIDE))
 
 
-def _catheter(found: Found, picture: Picture) -> dict[str, float]:
+def _catheter(found: Segmentation, picture: Picture) -> dict[str, float]:
     if picture.catheter is None:
         return {}
     truth, vessel = picture.catheter >= MASK_THRESHOLD, picture.vessel >= MASK_THRESHOLD
     alone = truth & ~vessel
     taken = float(np.mean(found.vessel[alone] >= MASK_THRESHOLD)) if alone.any() else np.nan
-    if found.catheter is None:
-        return {"catheter_taken": taken}
     told = dice(found.catheter >= MASK_THRESHOLD, truth) if truth.any() else np.nan
     return {"catheter_taken": taken, "catheter_dice": told}

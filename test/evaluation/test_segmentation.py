@@ -12,16 +12,16 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.segmentation import (
     IN_MM,
     IN_PIXELS,
-    Found,
     Picture,
     agreement,
     by_method,
-    load_segmenter,
+    load_segmenters,
     read_pictures,
     score_picture,
     score_registered_view,
     timed_scores,
 )
+from autocar_ros.imaging.segmentation import Segmentation
 from autocar_ros.vessels.skeleton import extract_centreline
 
 SIZE = 128
@@ -41,7 +41,7 @@ def picture(vessel, catheter=None, scale=1.0):
 
 def test_a_perfect_mask():
     truth = bar(30, 7) | bar(60, 3)
-    score = score_picture(Found(truth, None), picture(truth), IN_PIXELS)
+    score = score_picture(Segmentation(truth, EMPTY), picture(truth), IN_PIXELS)
     for name in ("dice", "cl_dice", "precision", "recall", "recall_0_to_4_px", "recall_6_to_9_px"):
         assert score[name] == 1.0
     assert np.isnan(score["recall_from_13_px"])
@@ -51,7 +51,7 @@ def test_a_perfect_mask():
 
 def test_a_thin_vessel_missed_and_a_false_one():
     wide, thin, false = bar(30, 7), bar(60, 3), bar(90, 3)
-    score = score_picture(Found(wide | false, None), picture(wide | thin, scale=0.5), IN_PIXELS)
+    score = score_picture(Segmentation(wide | false, EMPTY), picture(wide | thin, scale=0.5), IN_PIXELS)
     assert score["recall"] == pytest.approx(0.7)
     assert score["precision"] == pytest.approx(0.7)
     assert score["dice"] == pytest.approx(0.7)
@@ -60,20 +60,20 @@ def test_a_thin_vessel_missed_and_a_false_one():
 
 def test_widths_are_in_the_unit_of_the_scale():
     truth = bar(30, 7)
-    score = score_picture(Found(EMPTY, None), picture(truth, scale=0.25), IN_MM)  # 1.75 mm
+    score = score_picture(Segmentation(EMPTY, EMPTY), picture(truth, scale=0.25), IN_MM)  # 1.75 mm
     known = {name for name, value in score.items() if name.startswith("recall_") and np.isfinite(value)}
     assert known <= {"recall_1.5_to_2_mm", "recall_1_to_1.5_mm"}  # its very ends are narrower
     assert score["recall_1.5_to_2_mm"] == 0
 
 
 def test_a_mask_one_pixel_off_has_no_false_length():
-    score = score_picture(Found(np.roll(bar(30, 5), 1, 0), None), picture(bar(30, 5)), IN_PIXELS)
+    score = score_picture(Segmentation(np.roll(bar(30, 5), 1, 0), EMPTY), picture(bar(30, 5)), IN_PIXELS)
     assert score["false_length_px"] == 0
     assert score["recall"] == pytest.approx(0.8)
 
 
 def test_pictures_without_vessels():
-    found, nothing = Found(bar(40, 5), EMPTY), Found(EMPTY, EMPTY)
+    found, nothing = Segmentation(bar(40, 5), EMPTY), Segmentation(EMPTY, EMPTY)
     score = score_picture(found, picture(EMPTY, EMPTY), IN_PIXELS)
     assert np.isnan(score["dice"])
     assert score["false_length_px"] == pytest.approx(100, abs=6)
@@ -83,11 +83,11 @@ def test_pictures_without_vessels():
 
 def test_the_catheter_is_a_class_of_its_own():
     vessel, catheter = bar(30, 5), bar(70, 5)
-    good = score_picture(Found(vessel, catheter), picture(vessel, catheter))
+    good = score_picture(Segmentation(vessel, catheter), picture(vessel, catheter))
     assert (good["catheter_taken"], good["catheter_dice"]) == (0.0, 1.0)
-    mixed = score_picture(Found(vessel | catheter, None), picture(vessel, catheter))
+    mixed = score_picture(Segmentation(vessel | catheter, EMPTY), picture(vessel, catheter))
     assert mixed["catheter_taken"] == 1.0
-    assert "catheter_dice" not in mixed
+    assert mixed["catheter_dice"] == 0.0
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -95,17 +95,17 @@ def test_scores_are_shares(seed):
     rng = np.random.default_rng(seed)
     mask, truth = (cv2.GaussianBlur(rng.normal(128, 400, (64, 64)), (0, 0), 3).clip(0, 255).astype(np.uint8)
                    for _ in range(2))  # fmt: skip
-    score = score_picture(Found(mask, None), picture(truth), IN_PIXELS)
+    score = score_picture(Segmentation(mask, EMPTY), picture(truth), IN_PIXELS)
     for name, value in score.items():
         assert np.isnan(value) or 0 <= value <= (np.inf if name.startswith("false") else 1)
     if (truth >= 128).any():
-        turned = score_picture(Found(mask.T.copy(), None), picture(truth.T.copy()), IN_PIXELS)
+        turned = score_picture(Segmentation(mask.T.copy(), EMPTY), picture(truth.T.copy()), IN_PIXELS)
         assert turned["dice"] == pytest.approx(score["dice"])
 
 
 def test_masks_of_two_sizes():
     with pytest.raises(InvalidInputError, match="one size"):
-        score_picture(Found(EMPTY[:64], None), picture(bar(30, 5)))
+        score_picture(Segmentation(EMPTY[:64], EMPTY), picture(bar(30, 5)))
 
 
 def test_agreement_of_a_projection():
@@ -133,11 +133,13 @@ def test_a_registered_view():
 
 def test_segmenters_by_name():
     image = np.full((SIZE, SIZE), 200, np.uint8) - bar(30, 7) // 3
-    score = timed_scores(load_segmenter("vesselness"), Picture(image, bar(30, 7), None, 1.0), IN_PIXELS)
+    score = timed_scores(
+        load_segmenters(["vesselness"])["vesselness"], Picture(image, bar(30, 7), None, 1.0), IN_PIXELS
+    )
     assert score["dice"] > 0.8
     assert score["ms"] > 0
     with pytest.raises(InvalidInputError, match="vesselness"):
-        load_segmenter("magic")
+        load_segmenters(["magic"])
 
 
 def test_own_pictures(tmp_path):
