@@ -38,7 +38,7 @@ from autocar_ros.synthetic.tissue import Tissue
 from autocar_ros.synthetic.tubes import Float32Image, Tubes
 from autocar_ros.types import FloatArray, Image, Mask
 
-ITSELF = 0.2  # of the pictures that are a trusted real frame as it is, with the vessels that were found in it
+ITSELF = 0.12  # of the pictures that are a trusted real frame as it is, with the vessels that were found in it
 SURE, DOUBTFUL = 179, 64  # of 255: from here on a mark of a real frame is believed, down to there it may be true
 NEAR = 9  # px around what may be a vessel of a real frame, of which nothing is known
 REAL = 0.7  # of the pictures that have a real background, where there are any
@@ -46,7 +46,10 @@ PATIENT = 0.5  # of the others: the simulated patient; else an invented backgrou
 EMPTY = 0.06  # of the pictures, without contrast
 FLOWING = 0.25  # contrast arrives or leaves
 CATHETER = 0.85  # shows the guiding catheter
-WIRE = 0.3  # a guidewire in one of the vessels
+WIRE = 0.2  # a guidewire in one of the vessels
+TORTUOUS = 0.6  # vessels wind more than the simulator's
+WAVE = (25.0, 90.0)  # px, length of their waves
+STEEP = 0.1  # of the length, standard deviation of the steepest
 STRENGTH = (0.3, 1.5)  # of the contrast agent, against the simulator's
 OFF_CENTRE = 20.0  # mm, standard deviation of the heart's place
 WIRE_RADIUS, WIRE_ATTENUATION = 0.18, (0.4, 1.6)  # mm (0.014 inch) and 1/mm
@@ -161,15 +164,34 @@ def _patient(
     later = motion.displace(graph.position, time + float(rng.uniform(0, EXPOSURE_TIME))) + offset
     concentration = _concentration(rng, anatomy.distance)
     strength = IODINE * log_uniform(rng, *STRENGTH) * concentration
-    total = (tubes.chords(camera, position, strength) + tubes.chords(camera, later, strength)) / 2
+    total = tubes.chords(camera, later, strength / 2, tubes.chords(camera, position, strength / 2))
     vessel = tubes.chords(camera, position, np.where(concentration >= VISIBLE, 1.0, 0.0)) > 0
-    device = np.zeros(total.shape, np.float32)
+    wire = np.zeros(total.shape, bool)
+    if rng.random() < WIRE:
+        wire = _add_wire(rng, anatomy, camera, position, total)
+    if rng.random() < TORTUOUS:
+        total, vessel, wire = _winding(rng, total, vessel, wire)
     catheter = np.zeros(total.shape, bool)
     if rng.random() < CATHETER:
-        catheter |= _add_catheter(rng, lay_catheter(graph), camera, position[0], float(strength[0]), device)
-    if rng.random() < WIRE:
-        catheter |= _add_wire(rng, anatomy, camera, position, device)
-    return np.asarray(total + device, np.float32), vessel, catheter
+        catheter = _add_catheter(rng, lay_catheter(graph), camera, position[0], float(strength[0]), total)
+    return total, vessel, catheter | wire
+
+
+def _winding(
+    rng: Generator, total: Float32Image, vessel: BoolArray, wire: BoolArray
+) -> tuple[Float32Image, BoolArray, BoolArray]:
+    """Bend vessels to and fro in the picture, as tortuous ones are."""
+    size = len(total)
+    wave = log_uniform(rng, *WAVE)
+    knots = int(2 * size / wave) + 4
+    field = rng.normal(size=(knots, knots, 2)).astype(np.float32) * np.float32(rng.uniform(0, STEEP) * wave)
+    line = np.arange(size, dtype=np.float32)
+    shift = np.asarray(cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
+    x, y = shift[..., 0] + line, shift[..., 1] + line[:, None]
+    bent = cv2.remap(total, x, y, cv2.INTER_LINEAR)
+    marks = (cv2.remap(m.astype(np.uint8) * 255, x, y, cv2.INTER_LINEAR) > 127 for m in (vessel, wire))
+    first, second = marks
+    return np.asarray(bent, np.float32), first, second
 
 
 def _concentration(rng: Generator, distance: FloatArray) -> FloatArray:

@@ -25,7 +25,7 @@ FLOOR = 0.02  # of the range: darkest light of a background
 STEPS = 1.5  # mean number of edges such as those of diaphragm, heart and lungs
 STEP = (0.03, 0.5)  # attenuation behind one
 BONES = 1.0  # mean number of ribs and the like
-DEVICES = 0.5  # mean number of pacing wires, other catheters ...: devices that are no part of the angiography
+DEVICES = 0.35  # mean number of pacing wires, other catheters ...: devices that are no part of the angiography
 CLIPS = 0.35  # mean number of clips, sternal wires and letters
 SUB = 4  # bits of a fraction of a pixel in drawn lines
 

@@ -19,14 +19,16 @@ from autocar_ros.errors import ConfigError, InvalidInputError
 from autocar_ros.imaging.pictures import read_image
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.imaging.vessel_network import ANSWER, KIND, Architecture, VesselNetwork, footing
-from autocar_ros.synthetic.angiograms import draw_angiogram
+from autocar_ros.synthetic.angiograms import DOUBTFUL, SURE, draw_angiogram
 from autocar_ros.synthetic.cases import case_rng
 from autocar_ros.synthetic.clutter import RealFrame
+from autocar_ros.types import Mask
 
 SIZE = 512  # px, of the pictures
 TOGETHER = 4  # pictures of a sample: the normalisation wants more than one
 VALIDATION_SAMPLES = 8
 THRESHOLDS = tuple(round(0.3 + 0.05 * k, 2) for k in range(9))  # tried in validation
+TRUSTED_LENGTH = 100  # px across corners, of pieces in a real frame that are learned from
 THIN = 2.0  # weight of the thinnest vessels in the cross entropy, beside 1 of everything
 WIDE = 6.0  # px of the answer: a vessel this wide has no further weight
 SHARES = (1.0, 0.5)  # of vessel and catheter in the loss
@@ -130,10 +132,19 @@ def real_frames(folder: Path, weights: Path | None = None) -> list[RealFrame]:
             image = read_image(path)
         except InvalidInputError:
             continue
-        frames.append(RealFrame(image, *segmenter.segment(image), trusted=weights is not None))
+        marks = (_small_doubted(mark) for mark in segmenter.segment(image))
+        frames.append(RealFrame(image, *marks, trusted=weights is not None))
     if not frames:
         raise ConfigError(f"{folder} holds no pictures: name a folder of PNG, JPEG or TIFF frames, or leave it out")
     return frames
+
+
+def _small_doubted(mark: Mask) -> Mask:
+    """Take away the trust in small pieces: trees and catheters are large."""
+    _, label, stats, _ = cv2.connectedComponentsWithStats((mark >= DOUBTFUL).astype(np.uint8), connectivity=8)
+    small = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) < TRUSTED_LENGTH
+    small[0] = False  # everything else
+    return np.where(small[label], np.minimum(mark, np.uint8(SURE - 1)), mark)
 
 
 def _answer_size(mask: np.ndarray) -> np.ndarray:
