@@ -96,10 +96,10 @@ def _width(mask, x, y, nx, ny, most):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _is_clean(mask, x, y, dx, dy, least):  # type: ignore[no-untyped-def]
     """Whether the vessel of direction (dx, dy) around its middle (x, y) is at least so wide in all directions."""
+    clean = True
     for c, s in SLANTS:
-        if _width(mask, x, y, s * dx - c * dy, c * dx + s * dy, least)[0] < least:
-            return False
-    return True
+        clean = clean and _width(mask, x, y, s * dx - c * dy, c * dx + s * dy, least)[0] >= least
+    return clean
 
 
 @njit(cache=True)
@@ -113,10 +113,9 @@ def vessel_width(mask, x, y, dx, dy, reach):  # type: ignore[no-untyped-def]
             width, off = _width(mask, px - at * dy, py + at * dx, -dy, dx, WIDEST)
             total, count = total + width, count + 1
             middle_x, middle_y = px - (at + off) * dy, py + (at + off) * dx
-    if count > 0 and total < WIDEST * count:
-        if _is_clean(mask, middle_x, middle_y, dx, dy, total / count / CLEAN):
-            return total / count
-    return math.nan
+    if count == 0 or total >= WIDEST * count:
+        return math.nan
+    return total / count if _is_clean(mask, middle_x, middle_y, dx, dy, total / count / CLEAN) else math.nan
 
 
 @njit(cache=True)

@@ -26,27 +26,44 @@ class Cells(NamedTuple):
 
 def sort_into_cells(points: FloatArray) -> tuple[Cells, IntArray]:
     """Sort points (M, 2) px, at least one, into cells; also their order (M,)."""
-    low = points.min(0)
-    column, row = ((points - low) // CELL).astype(np.int64).T
-    rows, columns = int(row.max()) + 1, int(column.max()) + 1
-    cell = row * columns + column
-    order = np.argsort(cell, kind="stable")
-    first = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=rows * columns))])
-    return Cells(np.ascontiguousarray(points[order]), first, low, rows, columns), order
+    low, high = points.min(0), points.max(0)
+    columns, rows = ((high - low) // CELL).astype(int).tolist()
+    first, order = _sorted(points, low, rows + 1, columns + 1)
+    return Cells(points[order], first, low, rows + 1, columns + 1), order
 
 
 @njit(cache=True)
-def nearest_line(x, y, dx, dy, cells, direction, slant):  # type: ignore[no-untyped-def]
+def _sorted(points, low, rows, columns):  # type: ignore[no-untyped-def]
+    """Order (M,) of points by their cells, and where in it every cell begins."""
+    cell = np.empty(len(points), np.int64)
+    first, order = np.zeros(rows * columns + 1, np.int64), np.empty(len(points), np.int64)
+    for k in range(len(points)):
+        row, column = math.floor((points[k, 1] - low[1]) / CELL), math.floor((points[k, 0] - low[0]) / CELL)
+        cell[k] = row * columns + column
+        first[cell[k] + 1] += 1
+    first = np.cumsum(first)
+    place = first.copy()
+    for k in range(len(points)):
+        order[place[cell[k]]] = k
+        place[cell[k]] += 1
+    return first, order
+
+
+@njit(cache=True)
+def nearest_line(x, y, dx, dy, cells, direction, slant, guess):  # type: ignore[no-untyped-def]
     """Index of the point (px) of least distance + slant * (1 - |cosine|) from (x, y) with unit direction (dx, dy).
 
-    Rings of cells are searched until no further one can hold a better point: exact over all points.
+    Rings of cells are searched until no further one can hold a better point: exact over all points, and sooner with a
+    good guess, the index of a point.
     """
     x, y = x - cells.low[0], y - cells.low[1]
     column, row = math.floor(x / CELL), math.floor(y / CELL)
     border = min(x - column * CELL, (column + 1) * CELL - x, y - row * CELL, (row + 1) * CELL - y)
     ring = max(0, -column, column - cells.columns + 1, -row, row - cells.rows + 1)
     last = max(column, cells.columns - 1 - column, row, cells.rows - 1 - row)
-    best, found = np.inf, 0
+    across, along = cells.points[guess, 0] - cells.low[0] - x, cells.points[guess, 1] - cells.low[1] - y
+    best = math.hypot(across, along) + slant * (1 - abs(direction[guess, 0] * dx + direction[guess, 1] * dy))
+    found = guess
     while ring <= last and (ring == 0 or best > (ring - 1) * CELL + border):
         for r in range(max(row - ring, 0), min(row + ring, cells.rows - 1) + 1):
             above = max(r * CELL - y, y - (r + 1) * CELL, 0.0)

@@ -18,6 +18,7 @@ from autocar_ros.types import FloatArray, IntArray, VesselGraph
 
 FIRST_STIFFNESS = 40.0  # mm: the first step moves whole branches
 ANCHOR = 1e-3  # of a line's weight; keeps nodes that nothing pulls where they are
+SETTLED = 0.3  # mm: after a step that moves no node by more along an axis the next one is left out
 NOISE = 0.5  # mm, 1-sigma of the distance of a node to the line it belongs to
 ALONG = 0.1  # weight of a target along the vessel, where reconstructions hardly tell points apart
 
@@ -89,7 +90,7 @@ def _pull(targets: Targets | None, start: FloatArray) -> Targets:
     """Finite targets (N, 3) mm and weights (N,), 0 where there is none."""
     if targets is None:
         return start, np.zeros(len(start))
-    known = np.isfinite(targets[0]).all(1)
+    known = np.asarray(np.isfinite(targets[0]).all(1))
     weight = np.where(known, np.nan_to_num(targets[1]), 0.0)
     return np.where(known[:, None], targets[0], start), weight * NOISE**2
 
@@ -97,21 +98,25 @@ def _pull(targets: Targets | None, start: FloatArray) -> Targets:
 @njit(cache=True)
 def _descend(springs, neighbours, course, start, shape, lines, expected, points):  # type: ignore[no-untyped-def]
     """Gauss-Newton steps along a course of stiffness and reach; the fields of a `Solution`."""
-    position, surprise = start, 1.0
+    position, surprise, settled = start, 1.0, False
     schedule, bend = course
-    system = empty_system(0)
-    for length, scale in schedule:
+    system, matched = empty_system(0), np.zeros((len(lines), len(start)), np.int64)
+    for k, (length, scale) in enumerate(schedule):
+        if settled and k + 1 < len(schedule):
+            settled = False
+            continue
         tangent = _tangents(position, neighbours)
         system, squares, weights = empty_system(len(start)), 0.0, 1e-12
-        for view in lines:
+        for v, view in enumerate(lines):
             if len(view.direction) > 0:
-                more, heavier = _add_lines(system, view, position, tangent, scale)
+                more, heavier = _add_lines(system, view, matched[v], position, tangent, scale)
                 squares, weights = squares + more, weights + heavier
         surprise = max(squares / (weights * NOISE**2), 1.0)
         _add_points(system, points, position, tangent, scale)
         _hold(system, start, expected, position)
         add_springs(system, springs, position, start, shape, length**2, bend)
-        position = position + solve(springs.tree, system)
+        step = solve(springs.tree, system)
+        position, settled = position + step, len(step) > 0 and np.abs(step).max() < SETTLED
     blocks, sigma = inverse_blocks(springs.tree, system), np.empty(len(start))
     for i in range(len(start)):
         sigma[i] = NOISE * math.sqrt(surprise * (blocks[i, 0, 0] + blocks[i, 1, 1] + blocks[i, 2, 2]) / 3)
@@ -119,11 +124,16 @@ def _descend(springs, neighbours, course, start, shape, lines, expected, points)
 
 
 @njit(cache=True)
-def _add_lines(system, lines, position, tangent, scale):  # type: ignore[no-untyped-def]
-    """Add the distances to the lines of a view; the sum of their weighted squares, and that of the weights."""
+def _add_lines(system, lines, matched, position, tangent, scale):  # type: ignore[no-untyped-def]
+    """Add the distances to the lines of a view; the sum of their weighted squares, and that of the weights.
+
+    `matched` (N,) holds the points that the nodes matched last, and is kept up to date.
+    """
     squares, weights, gradient = 0.0, 0.0, np.empty(3)
     for i in range(len(position)):
-        offset, distance, alignment, _, _, inside = match_node(position[i], tangent[i], lines, gradient)
+        offset, distance, alignment, matched[i], _, inside = match_node(
+            position[i], tangent[i], lines, matched[i], gradient
+        )
         if not inside:
             continue
         weight = (alignment / (1 + (distance / scale) ** 2)) ** 2

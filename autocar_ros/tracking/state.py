@@ -121,9 +121,9 @@ def _changed(before: Mask, now: Mask) -> float:
     """
     if before.shape != now.shape:
         return 1.0
-    if cv2.norm(before, now, cv2.NORM_INF) == 0:
-        return 0.0
     then, vessel = cv2.inRange(before, VESSEL, 255), cv2.inRange(now, VESSEL, 255)
-    areas = cv2.countNonZero(then), cv2.countNonZero(vessel)
     changed = cv2.countNonZero(cv2.bitwise_xor(then, vessel))
+    if changed == 0 and cv2.norm(before, now, cv2.NORM_INF) == 0:
+        return 0.0
+    areas = cv2.countNonZero(then), cv2.countNonZero(vessel)
     return changed / max(areas[1], 1) if min(areas) > ALIKE * max(areas) else float(np.finfo(float).eps)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from autocar_ros.types import IntArray
 
-STAYS, FALLS = 1, 2  # states of a pixel; 0 is background
-_BITS = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32)  # of the neighbours of a pixel
+STAYS, FALLS, LISTED = 1, 2, 4  # states of a pixel, as bits; 0 is background
 
 
 def thin(vessel: NDArray[np.uint8]) -> IntArray:
@@ -24,11 +22,7 @@ def thin(vessel: NDArray[np.uint8]) -> IntArray:
     -------
     (M, 2) row and column of what is left, in reading order
     """
-    filled = np.minimum(vessel, 1)
-    place = np.flatnonzero(filled.view(np.bool_))
-    around = cv2.filter2D(filled, -1, _BITS).ravel()
-    left = place[_thin(place, around, vessel.shape[1], _REMOVABLE)]
-    return np.stack(np.divmod(left, vessel.shape[1]), axis=1)
+    return np.asarray(_thin(vessel.ravel(), vessel.shape[1], _REMOVABLE))
 
 
 def _removable() -> NDArray[np.bool_]:
@@ -46,18 +40,21 @@ _REMOVABLE = _removable()
 
 
 @njit(cache=True)
-def _thin(vessel, around, columns, removable):  # type: ignore[no-untyped-def]
-    """Which of the pixels `vessel` (M,), flat indices, stay.
+def _thin(vessel, columns, removable):  # type: ignore[no-untyped-def]
+    """`thin` an image given as its pixels (rows * columns,) in reading order.
 
-    `around` (rows * columns,) holds the neighbours of every pixel as bits, and is kept up to date. A pixel is looked at
-    again in the two half-steps after its surroundings have changed.
+    A pixel is looked at again in the two half-steps after its surroundings have changed. What surrounds it is kept as
+    bits, up to date.
     """
     ring = np.array([-columns, -columns + 1, 1, columns + 1, columns, columns - 1, -1, -columns - 1])
-    state, listed = np.zeros(len(around), np.uint8), np.full(len(around), -1, np.int32)
-    changed, count = np.empty((2, len(vessel)), np.int64), np.zeros(2, np.int64)
-    falling = np.empty(len(vessel), np.int64)
-    for pixel in vessel:
+    state, around = np.zeros(len(vessel), np.uint8), np.zeros(len(vessel), np.uint8)
+    pixels = np.flatnonzero(vessel)
+    changed, count = np.empty((2, len(pixels)), np.int64), np.zeros(2, np.int64)
+    falling = np.empty(len(pixels), np.int64)
+    for pixel in pixels:
         state[pixel] = STAYS
+        for bit in range(8):
+            around[pixel] |= (vessel[pixel + ring[bit]] != 0) << bit
         if around[pixel] != 255:
             changed[1, count[1]] = pixel
             count[1] += 1
@@ -77,9 +74,12 @@ def _thin(vessel, around, columns, removable):  # type: ignore[no-untyped-def]
             for bit in range(8):
                 other = pixel + ring[bit]
                 around[other] &= ~(1 << (bit + 4) % 8)
-                if state[other] == STAYS and listed[other] != step:
-                    listed[other] = step
+                if state[other] == STAYS:
+                    state[other] = STAYS | LISTED
                     changed[half, count[half]] = other
                     count[half] += 1
+        for pixel in changed[half, : count[half]]:
+            state[pixel] = STAYS
         step += 1
-    return state[vessel] == STAYS
+    left = pixels[state[pixels] == STAYS]
+    return np.stack((left // columns, left % columns), axis=1)

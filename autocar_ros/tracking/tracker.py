@@ -16,7 +16,7 @@ from autocar_ros.tracking.observation import View, observe
 from autocar_ros.tracking.quality import Fit, seen_bits
 from autocar_ros.tracking.shift import find_shift
 from autocar_ros.tracking.state import OFF_VESSELS, STATE_OF, Repeats, State
-from autocar_ros.types import NANOSECONDS, FramePair, GraphStatus, VesselGraph
+from autocar_ros.types import NANOSECONDS, CArmPose, FramePair, GraphStatus, VesselGraph
 
 CLOCK_JUMP = NANOSECONDS  # pairs running backwards by more than this: another recording
 FARTHEST_AHEAD = 0.5  # s that a graph is predicted
@@ -49,6 +49,7 @@ class Tracker:
         """Forget the graph; ids and sequence numbers go on."""
         self._living: Living | None = None
         self._repeats = Repeats()
+        self._poses: tuple[CArmPose, CArmPose] | None = None  # of `_cameras`
         self._recent: deque[Seen] = deque(maxlen=RECENT)
         self._newest: int | None = None
         self._compared = -(2**62)  # stamp of the last comparison with a new graph
@@ -141,9 +142,11 @@ class Tracker:
     def _observe(self, pair: FramePair) -> tuple[Views, list[str]]:
         """Centreline of each plane or why it shows none, and what else is wrong with the pair."""
         frozen, notes = self._repeats.check(pair)
-        cameras = (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
-        a = frozen[0] or observe(pair.mask_a, cameras[0])
-        b = frozen[1] or observe(pair.mask_b, cameras[1])
+        poses = (pair.pose_a, pair.pose_b)
+        if poses != self._poses:
+            self._poses, self._cameras = poses, (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
+        a = frozen[0] or observe(pair.mask_a, self._cameras[0])
+        b = frozen[1] or observe(pair.mask_b, self._cameras[1])
         return (a, b), notes
 
     def _follow(self, living: Living, pair: FramePair, views: Views) -> Fit:

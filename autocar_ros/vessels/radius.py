@@ -75,7 +75,7 @@ def _lumen(position, tangent, projection, source, focal, mask):  # type: ignore[
         for axis in range(3):
             dx += (projection[0, axis] - x * projection[2, axis]) * tangent[i, axis]
             dy += (projection[1, axis] - y * projection[2, axis]) * tangent[i, axis]
-        length, size = math.sqrt(dx * dx + dy * dy), depth / focal
+        length, size = max(math.sqrt(dx * dx + dy * dy), 1e-9), depth / focal
         radius[i] = vessel_width(mask, x, y, dx / length, dy / length, SEARCH / size) * size / 2
     return radius
 

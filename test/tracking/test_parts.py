@@ -83,7 +83,7 @@ def test_match_is_the_best_of_all_lines(seed, count):
     for x, y, turn in rng.uniform([-60, -60, 0], [150, 150, 3], (20, 3)):
         cosine = np.abs(direction @ [np.cos(turn), np.sin(turn)])
         cost = np.hypot(*(cells.points - [x, y]).T) + SLANT * (1 - cosine)
-        found = nearest_line(x, y, np.cos(turn), np.sin(turn), cells, direction, SLANT)
+        found = nearest_line(x, y, np.cos(turn), np.sin(turn), cells, direction, SLANT, rng.integers(count))
         assert cost[found] == pytest.approx(cost.min())
 
 
