@@ -23,6 +23,7 @@ def test_times_are_those_of_a_call():
     assert result.median_ms >= 10
     assert result.p95_ms >= result.median_ms
     assert result.per_second == pytest.approx(1e3 / result.median_ms)
+    assert result.processor_ms < 5  # asleep
 
 
 def test_one_core_and_back():
@@ -45,3 +46,11 @@ def test_stage_table_and_json(autocar, tmp_path):
 
 def test_unknown_stage(autocar):
     assert autocar("bench", "nothing").exit_code == 2
+
+
+def test_every_segmentation_with_weights(autocar, tmp_path):
+    out = tmp_path / "bench.json"
+    result = autocar("bench", "segmentation", "--seconds", 0.1, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    sizes = [stage["size"] for stage in json.loads(out.read_text())["stages"]]
+    assert sizes[-1] == "image of 512 x 512, vesselness"
