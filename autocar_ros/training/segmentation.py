@@ -132,8 +132,8 @@ def real_frames(folder: Path, weights: Path | None = None) -> list[RealFrame]:
             image = read_image(path)
         except InvalidInputError:
             continue
-        marks = (_small_doubted(mark) for mark in segmenter.segment(image))
-        frames.append(RealFrame(image, *marks, trusted=weights is not None))
+        vessel, catheter = (_small_doubted(mark) for mark in segmenter.segment(image))
+        frames.append(RealFrame(image, vessel, catheter, trusted=weights is not None))
     if not frames:
         raise ConfigError(f"{folder} holds no pictures: name a folder of PNG, JPEG or TIFF frames, or leave it out")
     return frames
