@@ -7,9 +7,6 @@ import json
 import pytest
 from evaluation.patient_runs import shots, write_runs
 
-from autocar_ros.cli.evaluate_patients import find_trials
-from autocar_ros.evaluation.picture_runs import read_picture_runs
-
 SHIFTS = ((0, 0), (20, -12), (-15, 20), (0, 0))
 QUICK = ("--segmentation", "vesselness", "--method", "lifting")
 
@@ -34,14 +31,6 @@ def test_third_views(autocar, folder, tmp_path):
     assert patient["failed"]["mean"] == 0
     assert (tmp_path / "patient_1.png").exists()
     assert "coverage" in result.stdout
-
-
-def test_runs_of_one_artery_far_enough_apart(folder):
-    runs = {(run.patient, run.name): run for run in read_picture_runs(folder)}
-    names = sorted(runs)
-    assert {trial.third for trial in find_trials(runs, set())} == set(names)
-    assert not list(find_trials(runs, {names[0]}))
-    assert not list(find_trials({name: runs[names[0]] for name in names}, set()))
 
 
 def test_what_cannot_be_done(autocar, folder, tmp_path):

@@ -1,0 +1,160 @@
+"""Reconstructions of patients from two of their runs, judged in a third one (protocol 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autocar_ros.errors import ReconstructionError
+from autocar_ros.evaluation.picture_runs import PictureRun
+from autocar_ros.evaluation.third_view import Alignment, Shot, ThirdView, align, by_chance, third_view
+from autocar_ros.geometry.carm import angle_between
+from autocar_ros.imaging.segmentation import Segmenter
+from autocar_ros.pipeline import Reconstruction
+from autocar_ros.sync.beats import apart
+from autocar_ros.sync.contrast import ContrastState
+from autocar_ros.sync.runs import ObservedRun, observe_run, pair_runs, vessels_of
+from autocar_ros.types import CArmPose, FramePair, Image, VesselGraph
+
+LEAST_ANGLE = 25.0  # degrees between the two runs of a reconstruction
+LEAST_THIRD = 15.0  # degrees between the third run and each of them: nearer, it tells nothing about depth
+
+Name = tuple[str, str]  # of a run: patient and run
+
+
+class Pairing(StrEnum):
+    """Which frames of the runs belong together."""
+
+    PHASE = "phase"
+    FULLEST = "fullest"
+
+
+class Trial(NamedTuple):
+    """Runs that are reconstructed, and the one that judges."""
+
+    first: Name
+    second: Name
+    third: Name
+
+
+class Recorded(NamedTuple):
+    """A run in memory: its frames, and what is known of their heart phase and contrast."""
+
+    images: Image  # (F, rows, columns)
+    pose: CArmPose
+    frames: ObservedRun
+
+
+class Moment(NamedTuple):
+    """One frame of each run of a trial."""
+
+    frames: tuple[int, int, int]
+    differ: float  # largest difference of heart phase of the second and third to the first, 0..0.5; NaN unknown
+
+
+class Outcome(NamedTuple):
+    """What a trial gave."""
+
+    trial: Trial
+    moment: Moment
+    shots: tuple[Shot, Shot, Shot]
+    alignment: Alignment
+    graph: VesselGraph | None  # None: no reconstruction was possible
+    seen: ThirdView | None
+    chance: ThirdView | None
+
+    @property
+    def worth(self) -> float:
+        """Harmonic mean of coverage and precision."""
+        if self.seen is None or self.seen.coverage + self.seen.precision == 0:
+            return 0.0
+        return 2 * self.seen.coverage * self.seen.precision / (self.seen.coverage + self.seen.precision)
+
+
+def find_trials(runs: Mapping[Name, PictureRun], right: set[Name]) -> Iterator[Trial]:
+    """All pairs of runs that can be reconstructed, with all third runs of the same artery of the same patient."""
+
+    def apart(a: Name, b: Name) -> float:
+        degrees = float(np.degrees(angle_between(runs[a].pose, runs[b].pose)))
+        return min(degrees, 180 - degrees)
+
+    for a, b in combinations(sorted(runs), 2):
+        for c in sorted(runs):
+            of_one_artery = len({(name[0], name in right) for name in (a, b, c)}) == 1
+            far = apart(a, b) >= LEAST_ANGLE and min(apart(a, c), apart(b, c)) >= LEAST_THIRD
+            if c not in (a, b) and of_one_artery and far:
+                yield Trial(a, b, c)
+
+
+def record(run: PictureRun) -> Recorded:
+    """Read a run, and observe heart phase and contrast of its frames."""
+    images = run.images()
+    return Recorded(images, run.pose, observe_run(vessels_of(images), run.stamps_ns))
+
+
+def choose(first: ObservedRun, second: ObservedRun, third: ObservedRun, pairing: Pairing) -> Moment:
+    """Frames of the best pair of the first two runs, and that of the third whose phase is nearest to the first's."""
+    fullest = Moment((first.fullest, second.fullest, third.fullest), np.nan)
+    if pairing is Pairing.FULLEST:
+        return fullest
+    pair, known = pair_runs(first, second)[0], np.isfinite(third.phase)
+    if np.isnan(pair.phase_a) or not known.any():
+        return fullest
+    full = known & (third.contrast == ContrastState.FULL)
+    frames = np.flatnonzero(full if full.any() else known)
+    differ = apart(third.phase[frames], pair.phase_a)
+    best = int(differ.argmin())
+    worst = max(float(differ[best]), float(apart(np.array(pair.phase_a), pair.phase_b)))
+    return Moment((pair.frame_a, pair.frame_b, int(frames[best])), worst)
+
+
+def judge(
+    trial: Trial,
+    recorded: Mapping[Name, Recorded],
+    pairing: Pairing,
+    segmenter: Segmenter,
+    rebuild: Callable[[FramePair], Reconstruction],
+) -> Outcome:
+    """Choose frames, align, reconstruct, and look at the graph in the third view."""
+    a, b, c = runs = [recorded[name] for name in trial]
+    moment = choose(a.frames, b.frames, c.frames, pairing)
+    images = [run.images[frame] for run, frame in zip(runs, moment.frames, strict=True)]
+    first, second, third = (
+        Shot(image, segmenter.segment(image).vessel, run.pose) for image, run in zip(images, runs, strict=True)
+    )
+    alignment = align(first, second)
+    pair = FramePair(0, 0, first.mask, second.mask, first.pose, alignment.pose, key_frame=True)
+    start = (trial, moment, (first, second, third), alignment)
+    try:
+        graph = rebuild(pair).graph
+    except ReconstructionError:
+        return Outcome(*start, None, None, None)
+    return Outcome(*start, graph, third_view(graph, third), by_chance(graph, third))
+
+
+def figures_of(outcome: Outcome) -> dict[str, Any]:
+    """Names and figures of an outcome, for the table."""
+    a, b, c = (shot.pose for shot in outcome.shots)
+    seen, chance, graph = outcome.seen, outcome.chance, outcome.graph
+    return {
+        "patient": outcome.trial.first[0],
+        **{role: name[1] for role, name in outcome.trial._asdict().items()},
+        "frames": list(outcome.moment.frames),
+        "phase_difference": outcome.moment.differ,
+        "angle_deg": float(np.degrees(angle_between(a, b))),
+        "third_angle_deg": float(np.degrees(min(angle_between(a, c), angle_between(b, c)))),
+        "shift_mm": outcome.alignment.shift,
+        "correlation": outcome.alignment.correlation,
+        "runner_up": outcome.alignment.runner_up,
+        "coverage": seen.coverage if seen else 0.0,
+        "precision": seen.precision if seen else 0.0,
+        "third_shift_px": list(seen.shift) if seen else None,
+        "chance_coverage": chance.coverage if chance else 0.0,
+        "chance_precision": chance.precision if chance else 0.0,
+        "own_coverage": float(min(graph.coverage)) if graph else 0.0,
+        "failed": float(graph is None),
+    }
