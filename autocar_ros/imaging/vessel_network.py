@@ -70,16 +70,31 @@ class VesselNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
-        x = self.enter(functional.pixel_unshuffle(x, self.architecture.stem))
+        x = self.enter(_together(x, self.architecture.stem))
         skips = []
         for level, widen in zip(self.down, [*self.widen, None], strict=True):
             x = level(x)
             skips.append(x)
             x = widen(x) if widen is not None else x
         for level, narrow, skip in reversed(list(zip(self.up, self.narrow, skips, strict=False))):
-            x = level(skip + functional.interpolate(narrow(x), scale_factor=2.0))
-        logits: Tensor = functional.pixel_shuffle(self.out(x), self.architecture.stem // ANSWER)
+            x = level(skip + functional.interpolate(_pointwise(narrow, x), scale_factor=2.0))
+        logits: Tensor = functional.pixel_shuffle(_pointwise(self.out, x), self.architecture.stem // ANSWER)
         return logits
+
+
+def _together(x: Tensor, stem: int) -> Tensor:
+    """`functional.pixel_unshuffle`, straight into channels-last order."""
+    batch, _, rows, columns = x.shape
+    cells = x.view(batch, rows // stem, stem, columns // stem, stem).permute(0, 1, 3, 2, 4)
+    return cells.reshape(batch, rows // stem, columns // stem, stem**2).permute(0, 3, 1, 2)
+
+
+def _pointwise(convolution: nn.Module, x: Tensor) -> Tensor:
+    """1 x 1 convolution as a matrix product, which on one core is faster than torch's own."""
+    weight, bias = convolution.weight, convolution.bias
+    assert isinstance(weight, Tensor)
+    assert isinstance(bias, Tensor)
+    return functional.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)
 
 
 def _layer(given: int, made: int, separable: bool, stride: int = 1) -> nn.Sequential:
