@@ -36,7 +36,7 @@ from autocar_ros.synthetic.pose_history import load_history
 from autocar_ros.synthetic.scene import IODINE, VISIBLE
 from autocar_ros.synthetic.tissue import Tissue
 from autocar_ros.synthetic.tubes import Float32Image, Tubes
-from autocar_ros.types import FloatArray, Image, Mask
+from autocar_ros.types import FloatArray, Image, Mask, VesselGraph
 
 ITSELF = 0.12  # of the pictures that are a trusted real frame as it is, with the vessels that were found in it
 SURE, DOUBTFUL = 179, 64  # of 255: from here on a mark of a real frame is believed, down to there it may be true
@@ -46,7 +46,8 @@ PATIENT = 0.5  # of the others: the simulated patient; else an invented backgrou
 EMPTY = 0.06  # of the pictures, without contrast
 FLOWING = 0.25  # contrast arrives or leaves
 CATHETER = 0.85  # shows the guiding catheter
-WIRE = 0.2  # a guidewire in one of the vessels
+EVEN = 0.3  # vessels hardly taper
+WIRE = 0.12  # a guidewire in one of the vessels
 TORTUOUS = 0.6  # vessels wind more than the simulator's
 WAVE = (25.0, 90.0)  # px, length of their waves
 STEEP = 0.1  # of the length, standard deviation of the steepest
@@ -103,13 +104,11 @@ def draw_angiogram(rng: Generator, size: int = 512, frames: Sequence[RealFrame] 
 
 
 def _as_it_is(rng: Generator, behind: Background) -> Angiogram:
-    """Angiogram of a real frame, true being what is sure."""
+    """Angiogram of a real frame, true being the vessels that are sure; smooth ones are easily taken for catheters."""
     image = develop(rng, behind.light, np.ones_like(behind.light))
-    vessel, catheter = (np.where(mark >= SURE, np.uint8(255), np.uint8(0)) for mark in (behind.vessel, behind.catheter))
-    known = np.ones(image.shape, bool)
-    for mark in (behind.vessel, behind.catheter):
-        known &= (mark >= SURE) | (mark < DOUBTFUL)
-    return Angiogram(image, vessel, catheter, known)
+    vessel = np.where(behind.vessel >= SURE, np.uint8(255), np.uint8(0))
+    known = ((behind.vessel >= SURE) | (behind.vessel < DOUBTFUL)) & (behind.catheter < DOUBTFUL)
+    return Angiogram(image, vessel, np.zeros_like(vessel), known)
 
 
 def develop(rng: Generator, light: Float32Image, opening: Float32Image) -> Image:
@@ -159,7 +158,7 @@ def _patient(
 ) -> tuple[Float32Image, BoolArray, BoolArray]:
     """Attenuation of vessels and catheter, and the pixels of either."""
     graph, time = anatomy.graph, float(rng.uniform(0, 10))
-    tubes = Tubes(graph.position, graph.radius, graph.edges, graph.branch)
+    tubes = Tubes(graph.position, _calibre(rng, graph), graph.edges, graph.branch)
     position = motion.displace(graph.position, time) + offset
     later = motion.displace(graph.position, time + float(rng.uniform(0, EXPOSURE_TIME))) + offset
     concentration = _concentration(rng, anatomy.distance)
@@ -192,6 +191,13 @@ def _winding(
     marks = (cv2.remap(m.astype(np.uint8) * 255, x, y, cv2.INTER_LINEAR) > 127 for m in (vessel, wire))
     first, second = marks
     return np.asarray(bent, np.float32), first, second
+
+
+def _calibre(rng: Generator, graph: VesselGraph) -> FloatArray:
+    """Radius (N,) mm, in some pictures more even along each branch than the simulator's."""
+    even = float(rng.uniform() * (rng.random() < EVEN))
+    mean = np.bincount(graph.branch, graph.radius) / np.maximum(np.bincount(graph.branch), 1)
+    return np.asarray((1 - even) * graph.radius + even * mean[graph.branch])
 
 
 def _concentration(rng: Generator, distance: FloatArray) -> FloatArray:

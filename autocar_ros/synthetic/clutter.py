@@ -25,7 +25,7 @@ FLOOR = 0.02  # of the range: darkest light of a background
 STEPS = 1.5  # mean number of edges such as those of diaphragm, heart and lungs
 STEP = (0.03, 0.5)  # attenuation behind one
 BONES = 1.0  # mean number of ribs and the like
-DEVICES = 0.35  # mean number of pacing wires, other catheters ...: devices that are no part of the angiography
+DEVICES = 0.2  # mean number of pacing wires, other catheters ...: devices that are no part of the angiography
 CLIPS = 0.35  # mean number of clips, sternal wires and letters
 SUB = 4  # bits of a fraction of a pixel in drawn lines
 
@@ -80,9 +80,9 @@ def devices(rng: Generator, size: int) -> tuple[Float32Image, BoolArray]:
     """Attenuation (size, size) of wires and catheters that lie about, and the pixels they cover."""
     total, covered = np.zeros((size, size), np.float32), np.zeros((size, size), bool)
     for _ in range(rng.poisson(DEVICES)):
-        width = log_uniform(rng, 1.5, 8.0)
+        width = log_uniform(rng, 1.2, 4.0)
         line = _stroke(size, _curve(rng, size, rng.uniform(0.3, 1.5) * size), width)
-        total += line * np.float32(log_uniform(rng, 0.1, 0.8))
+        total += line * np.float32(log_uniform(rng, 0.2, 1.2))
         covered |= line > 0.5
     return total, covered
 
