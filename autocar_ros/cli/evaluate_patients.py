@@ -17,7 +17,7 @@ from autocar_ros.evaluation.picture_runs import PictureRun, read_picture_runs
 from autocar_ros.evaluation.report import Section, method_table, plus_minus, provenance, spreads, write_html, write_json
 from autocar_ros.evaluation.segmentation import METHODS, load_segmenters
 from autocar_ros.evaluation.third_view import NEAR
-from autocar_ros.figures.third_view import Panel, draw_panels
+from autocar_ros.figures.third_view import Panel, draw_outcomes, draw_panels
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.prediction import network_for
 
@@ -96,6 +96,9 @@ def _write(out: Path, outcomes: Sequence[Outcome], protocol: dict[str, Any]) -> 
         path = out / f"{patient}.png"
         draw_panels([_panels("best", order[-1]), _panels("worst", order[0])], path)
         pictures.append((path, f"{patient}: the best and the worst case in first, second and third run."))
+    if any(not row["failed"] for row in rows):
+        pictures.append((out / "outcomes.png", "Every case over how well its two views agree on their absorption."))
+        draw_outcomes(rows).savefig(pictures[-1][0], dpi=110)
     origin = provenance(None)
     write_json(out / "metrics.json", {"protocol": protocol, "patients": found, "cases": rows, **origin})
     table = {m: [plus_minus(of[m]) for of in found.values()] for m in SHOWN}

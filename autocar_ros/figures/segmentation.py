@@ -18,6 +18,7 @@ from autocar_ros.vessels.skeleton import MASK_THRESHOLD
 
 VESSEL, CATHETER, TRUE = (255, 60, 50), (0, 200, 255), (80, 220, 80)  # red, green, blue
 MARGIN = 4  # px between the pictures of a sheet
+STRIP = 24  # px above a picture for its label
 
 Spread = Mapping[str, Any]  # mean, std, n (`evaluation.report.spread`)
 
@@ -71,14 +72,13 @@ def contact_sheet(
 
 
 def tile(picture: NDArray[np.uint8], name: str, edge: int) -> NDArray[np.uint8]:
-    """Picture (rows, columns, 3) fitted into a square with a margin and a label."""
+    """Picture (rows, columns, 3) fitted into a square with a margin, a strip with its label above."""
     scale = (edge - 2 * MARGIN) / max(picture.shape[:2])
     size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
     fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    square = np.zeros((edge, edge, 3), np.uint8)
-    square[MARGIN : MARGIN + size[1], MARGIN : MARGIN + size[0]] = fitted
-    for color, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):  # white, readable on any frame
-        cv2.putText(square, name, (2 * MARGIN, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, width, cv2.LINE_AA)
+    square = np.zeros((STRIP + edge, edge, 3), np.uint8)
+    square[STRIP + MARGIN : STRIP + MARGIN + size[1], MARGIN : MARGIN + size[0]] = fitted
+    cv2.putText(square, name, (MARGIN, STRIP - MARGIN), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
     return square
 
 

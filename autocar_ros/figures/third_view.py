@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from autocar_ros.errors import InvalidInputError
@@ -40,6 +41,34 @@ def draw_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = np.vstack([np.hstack([tile(_drawn(panel), panel.label, EDGE) for panel in row]) for row in rows])
     cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+def draw_outcomes(cases: Sequence[Mapping[str, Any]]) -> Figure:
+    """Coverage and precision of every case over the correlation of its two views, and what luck gives (grey).
+
+    Parameters
+    ----------
+    cases : `evaluation.patients.figures_of`; those without a reconstruction are left out
+
+    Raises
+    ------
+    InvalidInputError
+        When no case has a reconstruction.
+    """
+    good = [case for case in cases if not case["failed"]]
+    if not good:
+        raise InvalidInputError("no case has a reconstruction: there is nothing to draw")
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    for axes, metric in zip(figure.subplots(1, 2, sharey=True), ("coverage", "precision"), strict=True):
+        everywhere = [case["correlation"] for case in good]
+        axes.plot(everywhere, [case[f"chance_{metric}"] for case in good], "x", color="0.6", label="by chance")
+        for patient in dict.fromkeys(case["patient"] for case in good):
+            chosen = [case for case in good if case["patient"] == patient]
+            axes.plot([c["correlation"] for c in chosen], [c[metric] for c in chosen], "o", label=patient)
+        axes.set(title=metric, xlabel="correlation of the two views", ylim=(0, 1))
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
 
 
 def _drawn(panel: Panel) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import pytest
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.figures.segmentation import (
     CATHETER,
+    STRIP,
     TRUE,
     VESSEL,
     contact_sheet,
@@ -36,7 +37,7 @@ def test_outlines_leave_the_frame_below_visible():
 def test_contact_sheet(tmp_path):
     path = tmp_path / "deep" / "sheet.png"
     contact_sheet([IMAGE] * 5, [AREA] * 5, [None, AREA, None, None, None], 2, path, list("abcde"), edge=100)
-    assert cv2.imread(str(path)).shape == (300, 200, 3)
+    assert cv2.imread(str(path)).shape == (3 * (100 + STRIP), 200, 3)
     for images, masks, names in (([], [], []), ([IMAGE], [AREA] * 2, []), ([IMAGE], [AREA], ["a", "b"])):
         with pytest.raises(InvalidInputError, match="contact sheet"):
             contact_sheet(images, masks, [None] * len(images), 2, path, names)
