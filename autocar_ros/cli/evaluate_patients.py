@@ -44,6 +44,9 @@ def patients(
     segmentation: Annotated[
         str, typer.Option(help=f"One of {', '.join(METHODS)}; the first that has weights unless given.")
     ] = "",
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of the segmentation network. Without it, those of the package.")
+    ] = None,
     method: Annotated[
         Method, typer.Option(help="How a pair is reconstructed, as of `autocar reconstruct`.")
     ] = Method.NETWORK,
@@ -56,7 +59,7 @@ def patients(
     trials = list(find_trials(runs, _names(right, runs)))
     if not trials:
         raise InvalidInputError(f"{data}: no artery has three runs from angles far enough apart")
-    name, segmenter = next(iter(load_segmenters([segmentation] if segmentation else ()).items()))
+    name, segmenter = next(iter(load_segmenters([segmentation] if segmentation else (), weights).items()))
     config = ReconstructionConfig(method=str(method))
     network = network_for(config)
     used = sorted({run for trial in trials for run in trial})
