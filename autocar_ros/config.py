@@ -56,7 +56,7 @@ class SegmentationConfig(_Checked):
     """Image to vessel probability (`imaging/segmentation.py`)."""
 
     method: str = option(
-        "vesselness",
+        "network",
         "network: trained, tells catheters from vessels; vesselness: ridge filter, which needs no weights",
         choices=("network", "vesselness"),
         fixed=True,
@@ -96,6 +96,8 @@ class SynchronizationConfig(_Checked):
     phase_window: float = option(10.0, "how far apart paired exposures may be (phase)", "s", 0.1, 60.0)
     pose_timeout: float = option(2.0, "a pose further than this from its frame in time is refused", "s", 0.01)
     ecg_history: float = option(10.0, "ECG kept to find R waves in", "s", 3.0, 60.0, fixed=True)
+    image_phase: bool = option(True, "tell the heart phase by the motion of the vessels while there is no ECG")
+    image_history: float = option(10.0, "motion of the vessels kept to find beats in", "s", 3.0, 60.0, fixed=True)
     key_area: float = option(0.003, "least share of vessel pixels in a key frame's masks", "", 0.0, 0.5)
     key_fill: float = option(0.8, "least vessel area of a key frame against the largest seen lately", "", 0.0, 1.0)
     key_interval: float = option(0.8, "least time between two key frames", "s", 0.0)

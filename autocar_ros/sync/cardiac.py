@@ -20,14 +20,18 @@ SLOW = 0.5  # Hz; below are breathing and contrast flow
 LEAST_VESSEL = 0.15  # of the best filled frames; with less in the picture no motion is measured
 EVEN_OUT = 0.3  # of the best filled frames; with less vessel a frame counts less
 OUTLIER = 2.0  # times the 95th percentile of speed: no vessel is so fast
+LEAST_MOTION = 0.008  # image widths a second without breathing: a heart moves vessels several times as fast
 LEAST_BEATS = 2.2  # a recording shorter than this has no period
 SAME_PEAK = 0.8  # of the largest autocorrelation: the shortest such lag is the period, not a multiple of it
 LEAST_PERIODICITY = 0.35
-RHYTHM = 2.0
+CHANCE = 2.9  # over the root of the number of frames: noise seldom seems more periodic than this
+RHYTHM = 8.0  # cost of a beat that is longer or shorter than the others, per squared logarithm beyond `USUAL`
+USUAL = 0.15  # logarithm of a beat against the others: a healthy heart at rest varies as much
 DOWN, SHRINKING, SHAPE = 0.5, 1.0, 1.5  # what the signs of systole count
 # Velocity of the vessels around an R wave as raised cosines: middle and half width in s of a beat of 1 s, height. The
-# times of systole shrink less than the beat does (Weissler 1968), about with its power 0.75; the kick stays.
-SYSTOLE, EARLY_FILLING, KICK = (0.155, 0.15, 1.0), (0.50, 0.16, -0.6), (-0.08, 0.10, -0.4)
+# times after it shrink less than the beat does (Weissler 1968), about with its power 0.75; the atrial kick stays.
+EJECTION, LATE_EJECTION, EARLY_FILLING = (0.12, 0.11, 1.0), (0.24, 0.12, 0.5), (0.50, 0.16, -0.6)
+KICK = (-0.08, 0.10, -0.4)
 SHORTENING = 0.75
 
 
@@ -46,11 +50,14 @@ class ImagePhase:
     Parameters
     ----------
     history : s of motion that are kept
+    refresh : s of new motion after which beats are looked for anew
     """
 
-    def __init__(self, history: float = 10.0) -> None:
+    def __init__(self, history: float, refresh: float = 0.0) -> None:
         self._motion = VesselMotion(history)
+        self._refresh = refresh
         self._beats: HeartBeats | None = None  # None = to be found
+        self._found_at = 0  # ns, newest motion when they were found
 
     def reset(self) -> None:
         """Forget everything."""
@@ -60,7 +67,8 @@ class ImagePhase:
     def add(self, stamp_ns: int, vessels: Vessels) -> None:
         """Take the newest frame (rows, columns): large = vessel, 0 and below = none."""
         self._motion.add(stamp_ns, vessels)
-        self._beats = None
+        if abs(stamp_ns - self._found_at) >= self._refresh * NANOSECONDS:
+            self._beats, self._found_at = None, stamp_ns
 
     @property
     def beats(self) -> HeartBeats:
@@ -94,12 +102,12 @@ def find_beats(stamps: IntArray, velocity: FloatArray, weight: FloatArray) -> He
     speed = _main_motion(velocity)
     grid = np.arange(0, time[-1], STEP)
     signal = np.interp(grid, time, speed)
-    if signal.std() == 0:
-        return HeartBeats(reason="the vessels do not move")
+    if signal.std() < LEAST_MOTION:
+        return HeartBeats(reason="the vessels do not move as a beating heart does")
     signal /= signal.std()
     period, periodicity = _period(signal)
-    if periodicity < LEAST_PERIODICITY:
-        return HeartBeats(reason="the vessels do not move periodically", confidence=periodicity)
+    if periodicity < max(LEAST_PERIODICITY, CHANCE / np.sqrt(len(time))):
+        return HeartBeats(reason="the vessels do not move in a steady rhythm", confidence=periodicity)
     signal *= _direction(velocity, speed, signal, period)
     waves = _rhythm(_match(signal, period), period)
     return HeartBeats(start + np.rint(waves * STEP * NANOSECONDS).astype(np.int64), periodicity)
@@ -158,7 +166,7 @@ def _template(period: float) -> tuple[FloatArray, int]:
     """Velocity around an R wave, of norm 1, and the index of the R wave in it."""
     time = np.asarray(np.arange(round(-0.25 / STEP), round(0.6 / STEP) + 1) * STEP, np.float64)
     value = _bump(time, *KICK)
-    for middle, width, height in (SYSTOLE, EARLY_FILLING):
+    for middle, width, height in (EJECTION, LATE_EJECTION, EARLY_FILLING):
         value += _bump(time, middle * period**SHORTENING, width * period**SHORTENING, height)
     return value / np.linalg.norm(value), round(0.25 / STEP)
 
@@ -201,7 +209,8 @@ def _rhythm(score: FloatArray, period: float) -> IntArray:
     total, before = gain.copy(), np.full(len(peaks), -1)
     for k in range(1, len(peaks)):
         ratio = (peaks[k] - peaks[:k]) * STEP / period
-        reached = total[:k] - RHYTHM * np.log(ratio) ** 2
+        odd = np.maximum(np.abs(np.log(ratio)) - USUAL, 0)
+        reached = total[:k] - RHYTHM * odd**2
         if reached.max() > 0:
             before[k] = reached.argmax()
             total[k] += reached.max()

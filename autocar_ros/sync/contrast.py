@@ -99,7 +99,7 @@ def contrast_states(amount: FloatArray, stamps: IntArray, share: float) -> NDArr
     if len(amount) == 0:
         return np.zeros(0, np.int64)
     step = float(np.median(np.diff(stamps))) / NANOSECONDS if len(stamps) > 1 else STEADY_TIME
-    smooth = median_filter(amount, max(2 * int(STEADY_TIME / step / 2) + 1, STEADY_FRAMES), mode="nearest")
+    smooth = median_filter(amount, max(2 * int(STEADY_TIME / step / 2) + 1, STEADY_FRAMES), mode="mirror")
     top, base = float(np.percentile(smooth, 95)), float(smooth.min())
     if top <= 0:
         return np.full(len(amount), ContrastState.EMPTY)

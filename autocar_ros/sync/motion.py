@@ -34,7 +34,7 @@ class VesselMotion:
 
     def __init__(self, history: float) -> None:
         self._history = history
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._flow.setFinestScale(0)
         self._steps: deque[tuple[int, FloatArray, float]] = deque(maxlen=MOST_STEPS)
         self._newest: tuple[int, Float32Array] | None = None
@@ -91,5 +91,5 @@ class VesselMotion:
 
 
 def _small(vessels: Vessels) -> Float32Array:
-    small = cv2.resize(float32(vessels), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    small = float32(cv2.resize(vessels, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
     return float32(cv2.GaussianBlur(np.maximum(small, 0), (0, 0), BLUR))

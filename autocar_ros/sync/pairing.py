@@ -15,8 +15,10 @@ import numpy as np
 
 from autocar_ros.config import SynchronizationConfig
 from autocar_ros.errors import InvalidInputError, PoseError
+from autocar_ros.sync import beats
 from autocar_ros.sync.contrast import ContrastFill
-from autocar_ros.sync.ecg import CLOCK_JUMP, EcgPhase
+from autocar_ros.sync.ecg import CLOCK_JUMP
+from autocar_ros.sync.phase import HeartPhase, Phases
 from autocar_ros.types import NANOSECONDS, CArmPose, FloatArray, FramePair, Mask, PhaseSource
 
 PATIENCE = 1.0  # s a frame of simultaneous planes waits for its partner, and a plane may be silent
@@ -30,7 +32,7 @@ REMEDIES = {  # part of a reason why something was dropped -> what to do
     "after a newer one was paired": "send the frames of a plane in the order of their exposures",
     "overtaken by a newer pair": "harmless if seldom; otherwise let both planes run at one frame rate",
     "within max_pair_skew": "set the clocks of both planes alike or raise max_pair_skew; one C-arm needs mode phase",
-    "of the same heart phase": "let the ECG cover both runs, or raise phase_tolerance or phase_window",
+    "of the same heart phase": "let an ECG cover both runs, set image_phase, or raise phase_tolerance or phase_window",
     "has no pose": "send carm_pose, or camera_info and TF, of this plane",
     "older than pose_timeout": "send the pose with every frame, stamped alike, or raise pose_timeout",
     "another size than its pose": "give rows and columns of the mask in the pose",
@@ -78,8 +80,9 @@ class Pairing:
     """Pairs the newest exposures of both planes.
 
     In mode "simultaneous" the two exposures lie within `max_pair_skew`. In mode "phase" they may be seconds apart, but
-    the ECG puts them within `phase_tolerance` of each other in the heart cycle; among those the nearest in time is
-    taken, and a frame serves again when the other plane goes on alone. Breathing in between is not known here.
+    ECG or the motion of the vessels puts them within `phase_tolerance` of each other in the heart cycle; among those a
+    frame full of contrast is preferred, then the nearest in time, and a frame serves again when the other plane goes on
+    alone. Breathing in between is not known here.
 
     Attributes
     ----------
@@ -96,9 +99,8 @@ class Pairing:
         """Clear every buffer; the counters stay."""
         c = self._config
         self._planes = {p: _Plane(p.upper(), ContrastFill(c.key_area, c.key_fill)) for p in ("a", "b")}
-        self._ecg = EcgPhase(c.ecg_history)
+        self._heart = HeartPhase(c)
         self._newest_ecg: int | None = None
-        self._ecg_error = ""
         self._last_key: int | None = None
 
     def add_pose(self, plane: str, stamp_ns: int, pose: CArmPose) -> None:
@@ -126,6 +128,7 @@ class Pairing:
         other = "B" if plane == "a" else "A"
         near = "of the same heart phase" if self._by_phase else "within max_pair_skew"
         filled = state.contrast.add(stamp_ns, mask).key
+        self._heart.add_mask(plane, stamp_ns, mask)
         frame = _Waiting(stamp_ns, mask, filled, f"plane {state.name} found no frame of plane {other} {near}")
         insort(state.frames, frame, key=lambda f: f.stamp_ns)
         state.newest = _later(state.newest, stamp_ns)
@@ -135,11 +138,7 @@ class Pairing:
         """Take a piece of ECG, `stamp_ns` of its first sample; one that cannot be used is counted."""
         self._watch_clock(self._newest_ecg, stamp_ns)
         self._newest_ecg = _later(self._newest_ecg, stamp_ns)
-        try:
-            self._ecg.add(stamp_ns, sampling_rate, samples)
-            self._ecg_error = ""
-        except InvalidInputError as error:
-            self._ecg_error = str(error)
+        if not self._heart.add_ecg(stamp_ns, sampling_rate, samples):
             self.drops["the ECG cannot be used"] += 1
 
     def take(self) -> FramePair | None:
@@ -154,7 +153,7 @@ class Pairing:
     def problems(self) -> tuple[str, ...]:
         """Why frames are not paired just now, with what to look at; empty when all is well."""
         planes = list(self._planes.values())
-        found = [p.pose_error for p in planes if p.pose_error] + ([self._ecg_error] if self._ecg_error else [])
+        found = [p.pose_error for p in planes if p.pose_error] + [e for e in [self._heart.ecg_problem] if e]
         for plane, other in (planes, planes[::-1]):
             if other.newest is None:
                 continue
@@ -164,8 +163,8 @@ class Pairing:
                 silent = (other.newest - plane.newest) / NANOSECONDS
                 found.append(f"plane {plane.name} has been silent for {silent:.1f} s while plane {other.name} goes on")
         found += [p.frames[-1].reason for p in planes if self._is_stuck(p)]
-        if self._by_phase and np.isnan(self._phases(planes[0].frames + planes[1].frames)).all():
-            found.append("mode phase needs an ECG with at least two R waves, and there is none")
+        if self._by_phase and np.isnan(self._phases(planes[0].frames + planes[1].frames).values).all():
+            found.append(f"mode phase needs the heart phase: {self._heart.missing or 'no frames yet'}")
         return tuple(dict.fromkeys(found))
 
     def _is_stuck(self, plane: _Plane) -> bool:
@@ -211,13 +210,14 @@ class Pairing:
             return
         triggers = [(own[-1], other, own is a) for own, other in ((a, b), (b, a)) if own and not own[-1].used]
         for frame, other, is_a in sorted(triggers, key=lambda t: t[0].stamp_ns, reverse=True):
-            phases = self._phases([frame, *other])
-            apart = np.abs((phases[1:] - phases[0] + 0.5) % 1.0 - 0.5)  # on the circle
+            phase = self._phases([frame, *other]).values
+            apart = beats.apart(phase[1:], phase[0])
             near = [f for f, d in zip(other, apart, strict=True) if d <= self._config.phase_tolerance]
-            yield from ((frame, f) if is_a else (f, frame) for f in _nearest_first(near, frame))
+            full_first = sorted(_nearest_first(near, frame), key=lambda f: not f.filled)
+            yield from ((frame, f) if is_a else (f, frame) for f in full_first)
 
-    def _phases(self, frames: list[_Waiting]) -> FloatArray:
-        return self._ecg.phases(np.array([f.stamp_ns for f in frames], np.int64))
+    def _phases(self, frames: list[_Waiting]) -> Phases:
+        return self._heart.phases(np.array([f.stamp_ns for f in frames], np.int64))
 
     def _pair(self, a: _Waiting, b: _Waiting) -> FramePair | None:
         poses = [self._planes[p].pose_for(frame, self._config.pose_timeout) for p, frame in (("a", a), ("b", b))]
@@ -225,8 +225,7 @@ class Pairing:
         if isinstance(pose_a, str) or isinstance(pose_b, str):
             a.reason = b.reason = "; ".join(p for p in poses if isinstance(p, str))
             return None
-        phase_a, phase_b = self._phases([a, b])
-        known = np.isfinite([phase_a, phase_b]).any()
+        (phase_a, phase_b), sources = self._phases([a, b])
         return FramePair(
             stamp_a_ns=a.stamp_ns,
             stamp_b_ns=b.stamp_ns,
@@ -236,7 +235,7 @@ class Pairing:
             pose_b=pose_b,
             phase_a=float(phase_a),
             phase_b=float(phase_b),
-            phase_source=PhaseSource.ECG if known else PhaseSource.NONE,
+            phase_source=PhaseSource(int(sources.max())),  # the less sure one: image before ECG
             key_frame=self._is_key(a, b),
         )
 

@@ -285,10 +285,51 @@ def test_planes_recorded_one_after_the_other():
     assert all(p.stamp_b_ns - p.stamp_a_ns > SECOND for p in found)
 
 
-def test_mode_phase_without_ecg_says_so():
+def test_mode_phase_without_ecg_and_motion_says_so():
     made = pairing(mode="phase")
     assert both(made, 0) is None
-    assert any("needs an ECG" in text for text in made.problems())
+    (problem,) = (text for text in made.problems() if "needs the heart phase" in text)
+    assert "no ECG with two R waves" in problem
+    assert "masks of plane A: too few frames" in problem
+
+
+def beating_mask(seconds: float, beat: float = 0.8) -> np.ndarray:
+    phase = seconds / beat % 1.0
+    mask = np.zeros((64, 64), np.uint8)
+    at = round(4 * np.sin(np.pi * np.clip((phase - 0.04) / 0.24, 0, 1) / 2) ** 2 * np.clip((0.7 - phase) / 0.25, 0, 1))
+    mask[10 + at : 50 + at, 30:36] = 255
+    mask[24 + at : 29 + at, 20:44] = 255
+    return mask
+
+
+@pytest.mark.parametrize("start", [0.0, 3.4])
+def test_motion_of_the_masks_gives_the_phase_where_there_is_no_ecg(start):
+    made, pairs = pairing(mode="phase", pose_timeout=100.0), []
+    for k in range(60):
+        for plane, moment in (("a", k * 0.066), ("b", k * 0.066 + start + 0.033)):
+            made.add_mask(plane, round(moment * SECOND), beating_mask(moment))
+            pairs.append(made.take())
+    found = [pair for pair in pairs if pair is not None]
+    assert len(found) > 20
+    assert {pair.phase_source for pair in found} == {PhaseSource.IMAGE}
+    true = [circle(pair.stamp_a_ns / SECOND / 0.8, pair.stamp_b_ns / SECOND / 0.8) for pair in found]
+    assert np.median(true) < 0.05
+
+
+def test_an_ecg_is_believed_before_the_masks():
+    made = pairing(pose_timeout=100.0)
+    feed_ecg(made, 6.0)
+    for k in range(75):
+        pair = both(made, k * 66 * MS, mask=beating_mask(k * 0.066 + 0.3))
+    assert pair.phase_source == PhaseSource.ECG
+
+
+def test_image_phase_can_be_switched_off():
+    made = pairing(image_phase=False, pose_timeout=100.0)
+    for k in range(75):
+        pair = both(made, k * 66 * MS, mask=beating_mask(k * 0.066))
+    assert pair.phase_source == PhaseSource.NONE
+    assert np.isnan(pair.phase_a)
 
 
 def key_frames(areas: list[int], period: int = 100 * MS, **options) -> list[bool]:
