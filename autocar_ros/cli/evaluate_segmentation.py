@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.scoring import mapped, usable_cores
+from autocar_ros.cli.scoring import mapped, one_thread, usable_cores
 from autocar_ros.cli.segmentation_cases import FACTORS, expose, segmentation_shot, varied
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.registered_views import read_registered_views
@@ -122,14 +122,18 @@ def segmentation(
 
 def score_seed(seed: int, names: Sequence[str], weights: Path | None, kind: Kind, robustness: bool) -> Scored:
     """Scores of every method on the frame of a seed, and on its harder versions."""
+    one_thread()
     segmenters = load_segmenters(names, weights)
+    frame = _frame(seed, kind)
+    for segmenter in segmenters.values():
+        segmenter.segment(frame.image)  # the first call of a process takes longer
 
     def score(picture: Picture) -> Scores:
         return {name: timed_scores(segmenter, picture, WIDTHS[kind]) for name, segmenter in segmenters.items()}
 
     shot = segmentation_shot(seed)
     hard = {name: [score(f.picture(shot, level)) for level in f.levels] for name, f in FACTORS.items() if robustness}
-    return Scored(score(_frame(seed, kind)), hard)
+    return Scored(score(frame), hard)
 
 
 def _frame(seed: int, kind: Kind) -> Picture:
@@ -150,6 +154,7 @@ def _simulated(seeds: range, score: Callable[[int], Scored], kind: Kind, jobs: i
 
 
 def _own_pictures(pictures: dict[str, Picture], segmenters: dict[str, Segmenter]) -> Result:
+    one_thread()
     cases: list[Scores] = []
     with progress() as bar:
         task = bar.add_task("Segmenting", total=len(pictures))
