@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "Run simulator and all nodes, record a bag and report how well it went.",
     "simulate": "Write a simulated biplane run: frames, poses, ECG, true vessel graphs.",
     "segment": "Segment the vessels of angiograms into mask images.",
+    "phase": "Tell heart phase and contrast of every frame of a DICOM run.",
     "reconstruct": "Reconstruct the vessel graph from two DICOM runs, without ROS.",
     "convert": "Convert two DICOM runs into an MCAP bag with the topics of the nodes.",
     "replay": "Play a bag, alone or through the processing nodes.",

@@ -18,6 +18,7 @@ from autocar_ros.types import NANOSECONDS, FloatArray, IntArray
 
 QRS_BAND = (5.0, 20.0)  # Hz
 QRS_WIDTH = 0.1  # s
+LEAST_RATE = 50.0  # Hz, that can carry a QRS complex
 REFRACTORY = 0.25  # s, between two R waves: 240 beats a minute
 WINDOW = 1.5  # s, holds at least one beat: 40 beats a minute
 BEAT_SHARE = 0.25  # of a typical beat's slope energy; T waves and noise stay below
@@ -61,8 +62,8 @@ def _checked(samples: FloatArray, sampling_rate: float) -> FloatArray:
     values = np.asarray(samples, np.float64)
     if values.ndim != 1:
         raise InvalidInputError(f"ECG samples must be one row, got shape {values.shape}")
-    if not (math.isfinite(sampling_rate) and sampling_rate >= 50):
-        raise InvalidInputError(f"ECG sampling rate must be at least 50 Hz, got {sampling_rate}")
+    if not (math.isfinite(sampling_rate) and sampling_rate >= LEAST_RATE):
+        raise InvalidInputError(f"ECG sampling rate must be at least {LEAST_RATE:g} Hz, got {sampling_rate}")
     return values
 
 

@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike
 
 from autocar_ros.config import SegmentationConfig, SynchronizationConfig
 from autocar_ros.errors import InvalidInputError
+from autocar_ros.imaging.dicom import XrayRun
 from autocar_ros.imaging.enhance import Float32Array, absorption
 from autocar_ros.sync import beats
 from autocar_ros.sync.cardiac import HeartBeats, find_beats
 from autocar_ros.sync.contrast import VESSEL, ContrastState, contrast_states
+from autocar_ros.sync.ecg import LEAST_RATE, QRS_WIDTH, detect_r_waves
 from autocar_ros.sync.motion import VesselMotion, Vessels
 from autocar_ros.types import NANOSECONDS, FloatArray, Image, IntArray, PhaseSource
 
@@ -113,6 +115,26 @@ def observe_run(vessels: Iterable[Vessels], stamps: ArrayLike, r_waves: IntArray
         speed=_speed(motion, times),
         beats=found,
     )
+
+
+def observe_dicom(run: XrayRun, images_only: bool = False) -> ObservedRun:
+    """Phase and contrast of every frame of a DICOM run: by its ECG, its R-wave pointers, or else by its images.
+
+    Raises `DicomError` when the file does not tell the times of its frames.
+    """
+    r_waves = None if images_only else _r_waves(run)
+    return observe_run(vessels_of(run.images), run.frame_times_ns, r_waves)
+
+
+def _r_waves(run: XrayRun) -> IntArray | None:
+    """R waves in ns from the first frame; None with fewer than two. A QRS complex cut by an end does not count."""
+    if run.ecg is not None:
+        rate = run.ecg.sampling_rate
+        found = detect_r_waves(run.ecg.samples, rate) if rate >= LEAST_RATE else np.zeros(0, np.int64)
+        whole = found[(found >= QRS_WIDTH * rate) & (found < len(run.ecg.samples) - QRS_WIDTH * rate)]
+        if len(whole) > 1:
+            return np.asarray(np.rint((whole / rate + run.ecg.start_s) * NANOSECONDS), np.int64)
+    return run.frame_times_ns[run.r_wave_frames] if len(run.r_wave_frames) > 1 else None
 
 
 def vessels_of(images: Iterable[Image]) -> Iterable[Float32Array]:
