@@ -32,7 +32,8 @@ def test_masks_have_the_name_and_size_of_their_pictures(tmp_path, run, frame):
     assert result.exit_code == 0, result.output
     mask = read_image(tmp_path / "new" / "masks" / "one.png")
     np.testing.assert_array_equal(mask, np.where(segmenter_for().segment(frame).vessel >= 128, 255, 0))
-    assert set(np.unique(mask)) == {0, 255}
+    assert set(np.unique(mask)) <= {0, 255}
+    assert read_image(tmp_path / "new" / "masks" / "catheter" / "one.png").shape == frame.shape
     assert read_image(tmp_path / "new" / "masks" / "two.png").shape == (100, 128)
 
 
@@ -68,3 +69,20 @@ def test_nothing_is_overwritten(tmp_path, run, frame):
     result = run(tmp_path / "one.png", tmp_path / "one.tiff", "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert "another picture named one" in result.output
+
+
+def test_the_filter_and_the_sheet(tmp_path, run, frame):
+    cv2.imwrite(str(tmp_path / "one.png"), frame)
+    result = run(
+        tmp_path / "one.png", "--out", tmp_path / "masks", "--method", "vesselness", "--sheet", tmp_path / "sheet.png"
+    )
+    assert result.exit_code == 0, result.output
+    assert set(np.unique(read_image(tmp_path / "masks" / "one.png"))) == {0, 255}
+    assert (tmp_path / "sheet.png").is_file()
+
+
+def test_missing_weights_are_named(tmp_path, run, frame):
+    cv2.imwrite(str(tmp_path / "one.png"), frame)
+    result = run(tmp_path / "one.png", "--out", tmp_path / "masks", "--weights", tmp_path / "none.safetensors")
+    assert result.exit_code != 0
+    assert "no weights" in str(result.exception)

@@ -1,29 +1,42 @@
 """Node `segmentation` alone, over DDS: frames good and bad, life cycle, parameters."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from ros.probe import BEST_EFFORT
-from ros.scenes import POSE_A, image, mask, tree
 from sensor_msgs.msg import Image
 
+from autocar_ros.config import SimulationConfig
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.nodes.segmentation import SegmentationNode
+from autocar_ros.synthetic.scene import Scene
 
 NS = "/plane_a"
 
 
+MOMENT = 3.0  # s, full of contrast
+
+
+@cache
+def scene():
+    """Simulated patient."""
+    return Scene(SimulationConfig(seed=900001))
+
+
+@cache
 def frame(bits=8):
-    """X-ray-like frame of the drawn tree."""
-    picture = image(tree(), POSE_A)
+    """Simulated X-ray frame."""
+    picture = scene().image("a", MOMENT)
     return picture if bits == 8 else picture.astype(np.uint16) << (bits - 8)
 
 
 def overlap(mask_message):
     """Share of the found vessels that are vessels, and of the vessels that were found."""
-    found, true = image_from_msg(mask_message) >= 128, mask(tree(), POSE_A) > 0
+    found, true = image_from_msg(mask_message) >= 128, scene().mask("a", MOMENT) > 0
     both = (found & true).sum()
     return both / max(found.sum(), 1), both / true.sum()
 
@@ -50,6 +63,18 @@ def test_best_effort_frame_gives_a_mask_with_the_same_header(bench, segmentation
     assert masks[0].header.frame_id == "plane_a_optical_frame"
     assert masks[0].encoding == "mono8"
     assert min(overlap(masks[0])) > 0.6
+
+
+def test_the_catheter_is_told_apart(bench, segmentation):
+    _, masks, sender = segmentation
+    catheters = bench.collect(Image, f"{NS}/catheter_mask")
+    bench.wait_matched(f"{NS}/catheter_mask")
+    send(bench, sender, frame(), 7_000_000_001)
+    bench.wait(lambda: masks and catheters, "no masks")
+    assert catheters[0].header == masks[0].header
+    catheter, vessels = image_from_msg(catheters[0]) >= 128, scene().mask("a", MOMENT) > 0
+    assert catheter.any()
+    assert (catheter & vessels).sum() < 0.3 * catheter.sum()
 
 
 @pytest.mark.parametrize("bits", [10, 12, 16])
@@ -107,7 +132,7 @@ def test_empty_frames_give_an_empty_mask(bench, segmentation):
     _, masks, sender = segmentation
     send(bench, sender, np.full((128, 128), 90, np.uint8), 1)
     bench.wait(lambda: masks, "no mask")
-    assert not image_from_msg(masks[0]).any()
+    assert not (image_from_msg(masks[0]) >= 128).any()
 
 
 def test_life_cycle_by_service_and_again(bench):
