@@ -7,6 +7,7 @@ multi-threaded executor loses most frames to the GIL; a worker thread adds a sec
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ class StageNode(LifecycleNode):
     """
 
     configs: tuple[type, ...] = ()
+    niceness = 0  # of the node's process: work that no frame waits for gives way to work that does
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
@@ -301,6 +303,7 @@ def reason_of(error: AutocarError) -> str:
 def main(node_class: type[StageNode], args: list[str] | None = None) -> int:
     """Run one node until Ctrl-C or SIGTERM; the exit code is 0, or 2 when a parameter is wrong."""
     use_middleware_environment()
+    os.nice(node_class.niceness)
     rclpy.init(args=args)
     try:
         node = node_class()  # type: ignore[call-arg]

@@ -95,7 +95,9 @@ class NodeProcesses:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
-                start_new_session=True,  # a Ctrl-C in the terminal reaches us, and we stop them in order
+                # A Ctrl-C in the terminal reaches us, and we stop them in order. The session stays the same: between
+                # sessions Linux (autogroup) does not heed how nice a process is.
+                process_group=0,
             )
 
     def log(self, full_name: str) -> Path:

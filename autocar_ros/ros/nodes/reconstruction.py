@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
@@ -16,9 +15,9 @@ from autocar_ros.pipeline import reconstruct
 from autocar_ros.ros.conversions import graph_to_msg, pair_from_msg, volume_cloud
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import pair_stamp
+from autocar_ros.ros.warmup import upright_vessel
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.prediction import network_for
-from autocar_ros.types import CArmPose, FramePair
 
 
 class ReconstructionNode(StageNode):
@@ -30,6 +29,7 @@ class ReconstructionNode(StageNode):
     """
 
     configs = (ReconstructionConfig,)
+    niceness = 10
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("reconstruction", **kwargs)
@@ -84,14 +84,6 @@ class ReconstructionNode(StageNode):
         self._asked = True
         response.success, response.message = True, "the next usable frame pair will be reconstructed"
         return response
-
-
-def upright_vessel() -> FramePair:
-    """Smallest pair that gives a graph: one straight vessel along the body, from the front and from the side."""
-    mask = np.zeros((64, 64), np.uint8)
-    mask[8:56, 31:34] = 255
-    front = CArmPose(0.0, 0.0, 1000.0, 700.0, (2.0, 2.0), *mask.shape)
-    return FramePair(0, 0, mask, mask, front, replace(front, primary_angle=np.pi / 2))
 
 
 if __name__ == "__main__":

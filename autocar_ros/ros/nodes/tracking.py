@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -17,6 +18,7 @@ from autocar_ros.ros import qos
 from autocar_ros.ros.conversions import graph_from_msg, graph_to_msg, pair_from_msg, stenoses_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import graph_stamp, pair_stamp, to_ns
+from autocar_ros.ros.warmup import upright_graph, upright_vessel
 from autocar_ros.srv import GetVesselGraph, SaveVesselGraph
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import NANOSECONDS, GraphStatus, VesselGraph
@@ -47,7 +49,8 @@ class TrackingNode(StageNode):
         self._last_size = 0  # nodes: they get more while the id stays
 
     def prepare(self) -> None:
-        """Make outputs, services and the tracker."""
+        """Make outputs, services and the tracker, and load what is compiled."""
+        _warm_up()
         self._graphs = self.output(ros.VesselGraph, "vessel_graph")
         self._reference = self.output(ros.VesselGraph, "vessel_graph/reference", qos.latched())
         self._stenoses = self.output(ros.StenosisArray, "stenoses")
@@ -161,6 +164,15 @@ class TrackingNode(StageNode):
         written = save_graph(self._history[-1], request.path, request.format or None)
         response.success, response.message = True, str(written)
         return response
+
+
+def _warm_up() -> None:
+    """Track one vessel through two pairs: what is compiled is loaded, or made, before the first frame."""
+    pair, new, tracker = upright_vessel(), upright_graph(), Tracker()
+    graph = tracker.update(pair, new)
+    tracker.update(replace(pair, stamp_a_ns=1, stamp_b_ns=1), new)
+    if graph is not None:
+        find_stenoses(graph, (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b)))
 
 
 if __name__ == "__main__":
