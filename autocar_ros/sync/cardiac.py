@@ -140,10 +140,10 @@ def _period(signal: FloatArray) -> tuple[float, float]:
     height = shared[lags] / shared[0] * n / (n - lags + spare)
     inner = (height[1:-1] >= height[:-2]) & (height[1:-1] > height[2:])
     peaks = np.flatnonzero(np.r_[False, inner, False])
-    if len(peaks) == 0:
+    if not (height[peaks] > 0).any():
         return PERIODS[1], 0.0
     best = peaks[height[peaks] >= SAME_PEAK * height[peaks].max()][0]
-    return float(lags[best] * STEP), float(max(height[best], 0.0))
+    return float(lags[best] * STEP), float(height[best])
 
 
 def _direction(velocity: FloatArray, speed: FloatArray, signal: FloatArray, period: float) -> float:
