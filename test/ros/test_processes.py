@@ -72,3 +72,12 @@ def test_a_node_that_died_is_noticed(middleware, tmp_path):
             assert time.monotonic() < end
         with pytest.raises(ProcessError, match="code -9"):
             nodes.check()
+
+
+def test_reconstruction_gives_way_to_what_frames_wait_for(middleware, tmp_path):
+    specs = [NodeSpec("reconstruction", parameters={"method": "lifting"}), NodeSpec("synchronization")]
+    with NodeProcesses(specs, tmp_path) as nodes:
+        nodes.wait_active(60.0)
+        slow, fast = (process.pid for process in nodes._running.values())
+        assert os.getpriority(os.PRIO_PROCESS, slow) > os.getpriority(os.PRIO_PROCESS, fast)
+        assert os.getsid(slow) == os.getsid(fast) == os.getsid(0)  # otherwise Linux does not heed it
