@@ -33,6 +33,9 @@ DOWN, SHRINKING, SHAPE = 0.5, 1.0, 1.5  # what the signs of systole count
 EJECTION, LATE_EJECTION, EARLY_FILLING = (0.12, 0.11, 1.0), (0.24, 0.12, 0.5), (0.50, 0.16, -0.6)
 KICK = (-0.08, 0.10, -0.4)
 SHORTENING = 0.75
+BEFORE, AFTER = 0.25, 0.6  # s around an R wave that are looked at
+
+Bump = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -162,13 +165,14 @@ def _alike(a: FloatArray, b: FloatArray) -> float:
     return float(a @ b / size) if size > 0 else 0.0
 
 
-def _template(period: float) -> tuple[FloatArray, int]:
-    """Velocity around an R wave, of norm 1, and the index of the R wave in it."""
-    time = np.asarray(np.arange(round(-0.25 / STEP), round(0.6 / STEP) + 1) * STEP, np.float64)
-    value = _bump(time, *KICK)
-    for middle, width, height in (EJECTION, LATE_EJECTION, EARLY_FILLING):
-        value += _bump(time, middle * period**SHORTENING, width * period**SHORTENING, height)
-    return value / np.linalg.norm(value), round(0.25 / STEP)
+def _template(period: float, parts: tuple[Bump, ...] = (KICK, EJECTION, LATE_EJECTION, EARLY_FILLING)) -> FloatArray:
+    """Velocity from `BEFORE` an R wave on, of norm 1."""
+    time = np.asarray(np.arange(round(-BEFORE / STEP), round(AFTER / STEP) + 1) * STEP, np.float64)
+    value = np.zeros(len(time))
+    for middle, width, height in parts:
+        pace = 1.0 if middle < 0 else period**SHORTENING
+        value += _bump(time, middle * pace, width * pace, height)
+    return value / np.linalg.norm(value)
 
 
 def _bump(time: FloatArray, middle: float, width: float, height: float) -> FloatArray:
@@ -177,15 +181,16 @@ def _bump(time: FloatArray, middle: float, width: float, height: float) -> Float
 
 
 def _match(signal: FloatArray, period: float) -> FloatArray:
-    """(N,) how much the signal from here on looks like what follows an R wave."""
-    template, zero = _template(period)
-    padded = np.concatenate([np.zeros(zero), signal, np.zeros(len(template) - zero - 1)])
-    return np.correlate(padded, template, "valid")
+    """(N,) how much the signal around here looks like a beat, and from here on like ejection."""
+    zero = round(BEFORE / STEP)
+    padded = np.concatenate([np.zeros(zero), signal, np.zeros(round(AFTER / STEP))])
+    whole, ejection = _template(period), _template(period, (EJECTION, LATE_EJECTION))
+    return np.minimum(np.correlate(padded, whole, "valid"), np.correlate(padded, ejection, "valid"))
 
 
 def _fit(signal: FloatArray, period: float) -> float:
     """Correlation of the signal with the template at its best place in each period; median over the periods."""
-    template, _ = _template(period)
+    template = _template(period)
     if len(signal) < len(template) + period / STEP:
         return 0.0
     energy = np.correlate(signal**2, np.ones(len(template)), "valid")
@@ -201,6 +206,8 @@ def _rhythm(score: FloatArray, period: float) -> IntArray:
     """
     inner = (score[1:-1] > score[:-2]) & (score[1:-1] >= score[2:]) & (score[1:-1] > 0)
     peaks = np.flatnonzero(np.r_[False, inner, False])
+    ejected = (EJECTION[0] + EJECTION[1]) * period**SHORTENING / STEP  # what has not been seen to eject is no beat yet
+    peaks = peaks[peaks < len(score) - ejected]
     if len(peaks) == 0:
         return peaks
     beats_seen = max(round(len(score) * STEP / period), 1)

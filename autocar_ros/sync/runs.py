@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -104,6 +104,7 @@ def observe_run(vessels: Iterable[Vessels], stamps: ArrayLike, r_waves: IntArray
         found, source = HeartBeats(np.asarray(r_waves, np.int64), 1.0), PhaseSource.ECG
     else:
         found, source = find_beats(motion.stamps, motion.velocity, motion.weight), PhaseSource.IMAGE
+        found = replace(found, r_waves=beats.extended(found.r_waves))
     phase = beats.phases(times, found.r_waves)
     share = SynchronizationConfig().key_fill
     return ObservedRun(
