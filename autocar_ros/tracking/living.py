@@ -12,13 +12,14 @@ from autocar_ros.tracking.fitting import Refit
 from autocar_ros.tracking.growth import Grown
 from autocar_ros.tracking.motion import Expected, MotionPrior
 from autocar_ros.tracking.observation import View
-from autocar_ros.tracking.quality import Fit, look
+from autocar_ros.tracking.quality import Fit, explained, look
 from autocar_ros.tracking.state import OFF_VESSELS, Memory, judge
 from autocar_ros.tracking.warp import carry
 from autocar_ros.types import NANOSECONDS, FloatArray, GraphStatus, VesselGraph
 
 HISTORY = 90  # shapes kept, to bring late reconstructions up to the present
 UNSURE = 5.0  # mm, 1-sigma of nodes whose motion is not known
+ENOUGH = 0.5  # points of a centreline for every node, of a tree filled well enough to be found elsewhere
 SAME_TIME = NANOSECONDS // 5  # a shape this near in time tells where nodes were
 
 Views = tuple[View | str, View | str]
@@ -48,6 +49,22 @@ class Living:
         if not self._shapes:
             return Expected(self.graph.position, np.full(len(self.graph), UNSURE))
         return self.motion.at(stamp_ns / NANOSECONDS, phase)
+
+    def fills_little(self, view: View) -> bool:
+        """Whether a view shows too little of the tree to look for it elsewhere."""
+        return len(view.points) < ENOUGH * len(self.graph)
+
+    def without_clutter(self, expected: Expected, views: Views) -> Views:
+        """The views, without one that shows little, and that not where the graph is expected: no contrast is left."""
+        a, b = (self._unless_clutter(expected.position, view) for view in views)
+        return a, b
+
+    def _unless_clutter(self, position: FloatArray, view: View | str) -> View | str:
+        if isinstance(view, str) or not self.fills_little(view):
+            return view
+        if explained(position, self.graph.edges, view).mean() >= self._config.good_coverage:
+            return view
+        return "the mask shows hardly any vessels (contrast washes out or comes), and those not where they are expected"
 
     def fit(self, expected: Expected, views: Views, rounds: int = 1) -> Fit:
         """Nodes fitted to the views from where they are expected; after the first round no more is expected."""

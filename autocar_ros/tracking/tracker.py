@@ -20,7 +20,6 @@ from autocar_ros.types import NANOSECONDS, CArmPose, FramePair, GraphStatus, Ves
 
 CLOCK_JUMP = NANOSECONDS  # pairs running backwards by more than this: another recording
 FARTHEST_AHEAD = 0.5  # s that a graph is predicted
-ENOUGH = 0.5  # points of a centreline for every node, of a tree filled well enough to be found elsewhere
 RECENT = 30  # pairs through which a late graph is brought to the present when no graph knows the way
 
 Seen = tuple[int, float, Views]  # stamp and phase of plane A, and what both planes show
@@ -86,6 +85,8 @@ class Tracker:
             return None
         step = 0.0 if self._newest is None else (now - self._newest) / NANOSECONDS
         views, notes = self._observe(pair)
+        if self._living is not None:
+            views = self._living.without_clutter(self._living.expected(pair.stamp_a_ns, pair.phase_a), views)
         self._recent.append((pair.stamp_a_ns, pair.phase_a, views))
         fit = self._follow(self._living, pair, views) if self._living else None
         if new_graph is not None and len(new_graph):
@@ -158,7 +159,7 @@ class Tracker:
             return fit
         if living.on_vessels(fit) >= OFF_VESSELS or fit.coverage >= self._config.good_coverage:
             return fit  # nodes that show no contrast have not gone anywhere while the others explain the masks
-        if min(len(a.points), len(b.points)) < ENOUGH * len(living.graph):
+        if living.fills_little(a) or living.fills_little(b):
             return fit
         offset = find_shift(expected.position, (a, b))
         shifted = living.fit(expected.shifted(offset), views, rounds=2)
