@@ -19,6 +19,7 @@ from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.imaging.enhance import BoolArray
 from autocar_ros.synthetic.anatomy import Anatomy, draw_anatomy
+from autocar_ros.synthetic.bench_phantoms import draw_phantom
 from autocar_ros.synthetic.catheter import ATTENUATION, Catheter, lay_catheter
 from autocar_ros.synthetic.clutter import (
     Background,
@@ -41,6 +42,7 @@ from autocar_ros.types import FloatArray, Image, Mask, VesselGraph
 ITSELF = 0.12  # of the pictures that are a trusted real frame as it is, with the vessels that were found in it
 SURE, DOUBTFUL = 179, 64  # of 255: from here on a mark of a real frame is believed, down to there it may be true
 NEAR = 9  # px around what may be a vessel of a real frame, of which nothing is known
+PHANTOM = 0.08  # show a phantom of tubes
 REAL = 0.7  # of the pictures that have a real background, where there are any
 PATIENT = 0.5  # of the others: the simulated patient; else an invented background
 EMPTY = 0.06  # of the pictures, without contrast
@@ -78,6 +80,8 @@ def draw_angiogram(rng: Generator, size: int = 512, frames: Sequence[RealFrame] 
     trusted = [frame for frame in frames if frame.trusted]
     if trusted and place.random() < ITSELF:
         return _as_it_is(look, real_background(place, trusted[int(place.integers(len(trusted)))], size))
+    if place.random() < PHANTOM:
+        return _of_phantom(look, place, size)
     anatomy = draw_anatomy(
         patient, str(patient.choice(["left", "right"])), stenoses=int(patient.integers(MOST_STENOSES + 1))
     )
@@ -191,6 +195,16 @@ def _winding(
     marks = (cv2.remap(m.astype(np.uint8) * 255, x, y, cv2.INTER_LINEAR) > 127 for m in (vessel, wire))
     first, second = marks
     return np.asarray(bent, np.float32), first, second
+
+
+def _of_phantom(rng: Generator, place: Generator, size: int) -> Angiogram:
+    """Angiogram of tubes on a table."""
+    absorbed, vessel = draw_phantom(place, size)
+    behind = drawn_background(place, size) * np.float32(place.uniform(0, 0.3))
+    opening = blades(place, size)
+    image = develop(rng, np.asarray(cv2.exp(-absorbed - behind - clips(place, size)), np.float32), opening)
+    mask = np.where(vessel & (opening > 0.5), np.uint8(255), np.uint8(0))
+    return Angiogram(image, mask, np.zeros_like(mask), np.ones_like(vessel))
 
 
 def _calibre(rng: Generator, graph: VesselGraph) -> FloatArray:

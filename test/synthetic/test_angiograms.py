@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autocar_ros.synthetic.angiograms import DOUBTFUL, SURE, develop, draw_angiogram
+from autocar_ros.synthetic.bench_phantoms import draw_phantom
 from autocar_ros.synthetic.clutter import RealFrame, blades, clips, devices, drawn_background, real_background
 
 SIZE = 128
@@ -87,3 +88,21 @@ def test_parts_are_finite_and_of_their_size(seed):
     assert opening.min() >= -1e-6
     assert opening.max() <= 1 + 1e-6
     assert develop(rng, np.exp(-dark), opening).shape == (SIZE, SIZE)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=10, deadline=None)
+def test_tubes_of_a_phantom_absorb_where_they_are_filled(seed):
+    absorbed, filled = draw_phantom(np.random.default_rng(seed), SIZE)
+    assert absorbed.shape == filled.shape == (SIZE, SIZE)
+    assert (absorbed >= 0).all()
+    inner = cv2.erode(filled.astype(np.uint8), np.ones((3, 3))) > 0
+    assert (absorbed[inner] > 0).all()
+
+
+def test_a_phantom_has_no_catheter(monkeypatch):
+    monkeypatch.setattr("autocar_ros.synthetic.angiograms.PHANTOM", 1.0)
+    drawn = [draw_angiogram(np.random.default_rng(k), SIZE) for k in range(4)]
+    assert any(d.vessel.any() for d in drawn)
+    assert not any(d.catheter.any() for d in drawn)
+    assert all(d.known.all() for d in drawn)
