@@ -92,7 +92,7 @@ $architecture
 ## Figures
 
 On the cases of the validation split, which also chose the weights and the threshold; so they flatter. The figures to
-quote are those of `autocar evaluate static`, on the test split.
+quote are those of `autocar evaluate`, on the test split.
 
 $validation
 
