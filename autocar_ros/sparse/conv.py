@@ -17,11 +17,13 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from autocar_ros.sparse import tiles
 from autocar_ros.sparse.voxels import DownMap, Voxels
 
 BUFFER = 1 << 20  # bytes of gathered rows: 1 to 2 MiB measure best on cores of 512 KiB to 1 MiB of cache
 BUFFER_CUDA = 1 << 28
 LEAST_ROWS = 64  # of a block
+FEW_THREADS = 2  # up to so many, one core's own kernel is faster than all of them with a library's product
 
 
 def submanifold_conv(x: Tensor, weight: Tensor, voxels: Voxels) -> Tensor:
@@ -57,6 +59,9 @@ def gather_product(x: Tensor, rows: Tensor, matrix: Tensor) -> Tensor:
     count, width = rows.shape
     padded, channels = _with_zero_row(x), x.shape[1]
     result = x.new_empty(count, matrix.shape[1])
+    if _is_tiled(x, rows, matrix):
+        tiles.tiled_product(*(t.detach().numpy() for t in (padded, rows.contiguous(), matrix.contiguous(), result)))
+        return result
     for begin, end, gathered in _blocks(padded, rows):
         torch.mm(gathered.view(end - begin, width * channels), matrix, out=result[begin:end])
     return result
@@ -84,6 +89,12 @@ def gather_products(
     if outer is not None:
         outer = outer.view(-1, width, channels).transpose(0, 1).to(x.dtype)
     return product, outer
+
+
+def _is_tiled(x: Tensor, rows: Tensor, matrix: Tensor) -> bool:
+    """Whether `tiles` makes the product."""
+    on_core = x.device.type == "cpu" and x.dtype == matrix.dtype == torch.float32 and rows.dtype == torch.int32
+    return on_core and torch.get_num_threads() <= FEW_THREADS and tiles.fits(len(rows), matrix.shape[1])
 
 
 def _zeros(rows: int, columns: int, like: Tensor) -> Tensor:
