@@ -17,6 +17,8 @@ from autocar_ros.cli.evaluate_phase import phase
 from autocar_ros.cli.evaluate_segmentation import segmentation
 from autocar_ros.cli.evaluate_stenosis import stenosis
 from autocar_ros.cli.scoring import Scores, score_cases, usable_cores
+from autocar_ros.cli.segment import Method as Segmentation
+from autocar_ros.cli.segment import MethodOption as SegmentationOption
 from autocar_ros.evaluation.methods import METHODS, VOXEL_SIZE, load_method, named_methods, usable_methods
 from autocar_ros.evaluation.protocols import read_centreline, score_registered, timed
 from autocar_ros.evaluation.report import (
@@ -136,6 +138,7 @@ def phantom(
     models: Annotated[
         Path | None, typer.Option(help="Folder with NAME.safetensors of the methods; the package's unless given.")
     ] = None,
+    segmentation: SegmentationOption = Segmentation.NETWORK,
 ) -> None:
     """Reconstruct the phantom from two real X-ray runs, frame by frame; compare with its centreline.
 
@@ -145,7 +148,7 @@ def phantom(
     usable = [name for name in usable_methods(models)[0] if name in PHANTOM_METHODS]
     names = named_methods(methods, models) if methods else usable
     reference = read_centreline(data / "centreline_lps_mm.csv")
-    pairs = _real_pairs(data / "IM3.dcm", data / "IM4.dcm", pixel_spacing)
+    pairs = _real_pairs(data / "IM3.dcm", data / "IM4.dcm", pixel_spacing, segmentation)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     drawn: VesselGraph | None = None
     with progress() as bar:
@@ -158,7 +161,7 @@ def phantom(
                 drawn = drawn or moved
                 bar.advance(task)
     found = {name: spreads(of_method) for name, of_method in scores.items()}
-    _write_phantom(out, found, scores, drawn, reference)
+    _write_phantom(out, found, scores, drawn, reference, segmentation)
 
 
 def _write_phantom(
@@ -167,13 +170,14 @@ def _write_phantom(
     scores: dict[str, list[dict[str, float]]],
     drawn: VesselGraph | None,
     reference: VesselGraph,
+    segmentation: Segmentation,
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     picture, origin = out / "graph_and_reference.png", provenance(None)
     if drawn is not None:
         draw_graph(drawn, reference, picture)
     frames = len(next(iter(scores.values())))
-    protocol = {"name": "phantom", "frames": frames}
+    protocol = {"name": "phantom", "frames": frames, "segmentation": str(segmentation)}
     write_json(out / "metrics.json", {"protocol": protocol, "methods": found, "frames": scores, **origin})
     caption = f"First frame by {next(iter(found))} (coloured) and registered centreline (grey)."
     text = f"Against its centreline after the best rigid fit; mean and standard deviation of {frames} frames."
@@ -188,9 +192,12 @@ def _write_phantom(
     terminal().print(f"Wrote {out / 'metrics.json'}, report.html and {picture.name}", highlight=False, soft_wrap=True)
 
 
-def _real_pairs(run_a: Path, run_b: Path, pixel_spacing: float) -> list[FramePair]:
+def _real_pairs(run_a: Path, run_b: Path, pixel_spacing: float, segmentation: Segmentation) -> list[FramePair]:
     """Pairs of equal frames of two runs, segmented."""
     runs = [read_run(path, pixel_spacing=pixel_spacing) for path in (run_a, run_b)]
-    frames, segmenter = range(min(len(run) for run in runs)), segmenter_for()
+    frames, segmenter = (
+        range(min(len(run) for run in runs)),
+        segmenter_for(SegmentationConfig(method=str(segmentation))),
+    )
     masks = [[segmenter.segment(run.images[k]).vessel for run in runs] for k in frames]
     return [FramePair(0, 0, *masks[k], *(run.poses[k] for run in runs), key_frame=True) for k in frames]

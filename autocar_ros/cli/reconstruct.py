@@ -13,23 +13,26 @@ from rich.markup import escape
 from rich.table import Table
 
 from autocar_ros.cli.console import progress, terminal
+from autocar_ros.cli.segment import Method as Segmentation
+from autocar_ros.cli.segment import MethodOption as SegmentationOption
 from autocar_ros.config import ReconstructionConfig, SegmentationConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.figures.overlay import overlay
 from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.imaging.dicom import XrayRun, read_run
-from autocar_ros.imaging.enhance import absorption
 from autocar_ros.imaging.pictures import write_mask
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
+from autocar_ros.sync.runs import RunPair, observe_dicom, pair_runs
 from autocar_ros.types import CArmPose, Frame, FramePair, VesselGraph
 from autocar_ros.vessels.export import save_graph
 
 Spacing = Annotated[float | None, typer.Option(min=0.001, help="Pixel spacing at the detector, mm; replaces the tag.")]
-FrameA = Annotated[int | None, typer.Option(min=0, help="Frame of run A, from 0. Without it, the fullest of contrast.")]
-FrameB = Annotated[int | None, typer.Option(min=0, help="Frame of run B, from 0. Without it, the fullest of contrast.")]
+WITHOUT = "from 0. Without it, chosen by heart phase and contrast."
+FrameA = Annotated[int | None, typer.Option(min=0, help=f"Frame of run A, {WITHOUT}")]
+FrameB = Annotated[int | None, typer.Option(min=0, help=f"Frame of run B, {WITHOUT}")]
 
 
 class Method(StrEnum):
@@ -52,44 +55,52 @@ def reconstruct(
     frame_b: FrameB = None,
     method: MethodOption = Method.NETWORK,
     weights: WeightsOption = None,
+    segmentation: SegmentationOption = Segmentation.NETWORK,
 ) -> None:
     """Reconstruct the vessel graph from one frame each of two DICOM runs.
 
-    Writes vessel_graph.json (metres), .vtp and .csv (mm), the masks, overlays and a 3D view. The frame with the most
-    contrast is taken; in a beating heart give two frames of the same heart phase with --frame-a and --frame-b.
+    Writes vessel_graph.json (metres), .vtp and .csv (mm), the masks, overlays and a 3D view. Frames of equal
+    heart phase and full contrast are chosen, by the ECG or the motion of the vessels; of still runs the fullest ones.
     """
     config = ReconstructionConfig(method=str(method), weights=str(weights or ""))
-    network, segmenter = network_for(config), segmenter_for()
+    network, segmenter = network_for(config), segmenter_for(SegmentationConfig(method=str(segmentation)))
     with progress() as bar:
         task = bar.add_task("Reading", total=5)
-        first, pose_a = _chosen(run_a, pixel_spacing, frame_a)
-        second, pose_b = _chosen(run_b, pixel_spacing, frame_b)
+        runs = _read(run_a, pixel_spacing, frame_a), _read(run_b, pixel_spacing, frame_b)
+        chosen = _choose(runs, frame_a, frame_b)
+        (first, pose_a), (second, pose_b) = (
+            _frame(run, k) for run, k in zip(runs, (chosen.frame_a, chosen.frame_b), strict=True)
+        )
         bar.update(task, advance=2, description="Segmenting")
         masks = [segmenter.segment(frame.image).vessel for frame in (first, second)]
         bar.update(task, advance=1, description="Reconstructing")
-        pair = FramePair(first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, key_frame=True)
+        pair = FramePair(
+            first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, chosen.phase_a, chosen.phase_b, chosen.source, True
+        )
         graph = reconstruct_pair(pair, config, network).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))
         bar.advance(task)
-    _summary(graph, pair, out)
+    _summary(graph, pair, chosen, out)
 
 
-def _chosen(path: Path, pixel_spacing: float | None, frame: int | None) -> tuple[Frame, CArmPose]:
+def _read(path: Path, pixel_spacing: float | None, frame: int | None) -> XrayRun:
     run = read_run(path, pixel_spacing=pixel_spacing)
     if frame is not None and frame >= len(run):
         raise InvalidInputError(f"{path}: has no frame {frame}, its frames are 0 to {len(run) - 1}")
-    index = fullest_frame(run) if frame is None else frame
+    return run
+
+
+def _choose(runs: tuple[XrayRun, XrayRun], frame_a: int | None, frame_b: int | None) -> RunPair:
+    """Frames of equal heart phase and full contrast, by ECG or images; what the user gave is kept."""
+    if frame_a is not None and frame_b is not None:
+        return RunPair(frame_a, frame_b, np.nan, np.nan, np.nan, "as asked for")
+    first, second = (observe_dicom(run) for run in runs)
+    return pair_runs(first, second, frame_a=frame_a, frame_b=frame_b)[0]
+
+
+def _frame(run: XrayRun, index: int) -> tuple[Frame, CArmPose]:
     return Frame(int(run.frame_times_ns[index]), run.images[index]), run.poses[index]
-
-
-def fullest_frame(run: XrayRun) -> int:
-    """Frame with the most attenuation by dark things narrower than a vessel may be; the first of equals.
-
-    In a static run all frames are equal but for noise, and any of them will do.
-    """
-    width = SegmentationConfig().max_width
-    return int(np.argmax([np.maximum(absorption(image, width).value, 0).mean() for image in run.images]))
 
 
 def _write(out: Path, graph: VesselGraph, pair: FramePair, frames: tuple[Frame, Frame]) -> None:
@@ -104,13 +115,15 @@ def _write(out: Path, graph: VesselGraph, pair: FramePair, frames: tuple[Frame, 
     draw_graph(graph, path=out / "vessel_graph.png")
 
 
-def _summary(graph: VesselGraph, pair: FramePair, out: Path) -> None:
+def _summary(graph: VesselGraph, pair: FramePair, chosen: RunPair, out: Path) -> None:
     step = np.linalg.norm(graph.position[graph.edges[:, 0]] - graph.position[graph.edges[:, 1]], axis=1)
     table = Table("", "plane A", "plane B")
     table.add_row("median distance of graph and centreline, px", *(f"{value:.2f}" for value in graph.residual))
     table.add_row("centreline explained within 3 mm", *(f"{value:.0%}" for value in graph.coverage))
     console = terminal()
     console.print(table)
+    skew = f"; residual skew {1000 * chosen.residual_skew:+.0f} ms" if np.isfinite(chosen.residual_skew) else ""
+    console.print(f"frames {chosen.frame_a} and {chosen.frame_b}: {chosen.reason}{skew}", highlight=False)
     console.print(
         f"{len(graph)} nodes, {len(graph.branch_label)} branches, {step.sum():.0f} mm of vessel; views "
         f"{np.degrees(angle_between(pair.pose_a, pair.pose_b)):.0f} degrees apart; {graph.processing_time:.2f} s",

@@ -30,11 +30,16 @@ class Method(StrEnum):
     VESSELNESS = "vesselness"
 
 
+MethodOption = Annotated[
+    Method, typer.Option(help="Masks by network: trained; vesselness: ridge filter, also for phantoms of plain tubes.")
+]
+
+
 def segment(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or TIFF pictures, or DICOM runs; vessels dark.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks.")],
     frame: Annotated[int | None, typer.Option(min=0, help="Only this frame of a DICOM run, from 0.")] = None,
-    method: Annotated[Method, typer.Option(help="network: trained; vesselness: ridge filter.")] = Method.NETWORK,
+    method: MethodOption = Method.NETWORK,
     weights: Annotated[Path | None, typer.Option(help="Weights of the network, if not those of the package.")] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="Picture of all frames with the outlines of their vessels and catheters.")

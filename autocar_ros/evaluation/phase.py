@@ -21,7 +21,7 @@ Scored = Mapping[str, Any]  # of one sequence: rate, and the scores below by wha
 def end_diastolic_frames(beats: FloatArray) -> IntArray:
     """Frames nearest to the R waves, given the heart beats (F,) since some time at the frames: whole at R waves."""
     whole = np.arange(np.ceil(beats[0]), np.floor(beats[-1]) + 1)
-    return np.abs(beats[None] - whole[:, None]).argmin(1)
+    return np.asarray(np.abs(beats[None] - whole[:, None]).argmin(1))
 
 
 def wrapping_frames(phase: FloatArray) -> IntArray:

@@ -33,7 +33,7 @@ def extended(r_waves: IntArray) -> IntArray:
         return r_waves
     beats = np.diff(r_waves)
     first, last = (int(np.median(part)) for part in (beats[:LATELY], beats[-LATELY:]))
-    return np.r_[r_waves[0] - first, r_waves, r_waves[-1] + last]
+    return np.asarray(np.r_[r_waves[0] - first, r_waves, r_waves[-1] + last])
 
 
 def apart(phase: FloatArray, other: FloatArray | float) -> FloatArray:

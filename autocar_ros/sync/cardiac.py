@@ -209,7 +209,7 @@ def _rhythm(score: FloatArray, period: float) -> IntArray:
     ejected = (EJECTION[0] + EJECTION[1]) * period**SHORTENING / STEP  # what has not been seen to eject is no beat yet
     peaks = peaks[peaks < len(score) - ejected]
     if len(peaks) == 0:
-        return peaks
+        return np.asarray(peaks, np.int64)
     beats_seen = max(round(len(score) * STEP / period), 1)
     usual = float(np.median(np.sort(score[peaks])[-beats_seen:]))
     gain = np.minimum(score[peaks] / usual, 1.3)

@@ -77,6 +77,7 @@ class RunPair:
     phase_b: float
     residual_skew: float  # s between the two within the heart cycle, B after A; NaN unknown
     reason: str  # why these two, in words
+    source: PhaseSource = PhaseSource.NONE  # of the phases; the less sure one where they differ
 
 
 def observe_run(vessels: Iterable[Vessels], stamps: ArrayLike, r_waves: IntArray | None = None) -> ObservedRun:
@@ -145,16 +146,22 @@ def vessels_of(images: Iterable[Image]) -> Iterable[Float32Array]:
         yield absorption(image, width).value
 
 
-def pair_runs(run_a: ObservedRun, run_b: ObservedRun, count: int = 1) -> tuple[RunPair, ...]:
+def pair_runs(
+    run_a: ObservedRun,
+    run_b: ObservedRun,
+    count: int = 1,
+    frame_a: int | None = None,
+    frame_b: int | None = None,
+) -> tuple[RunPair, ...]:
     """Pairs of frames of equal heart phase, best first, no frame in two of them.
 
     Frames that are full of contrast come first; among those the pair of which the least motion is expected in the time
-    that their phases differ. Runs without a phase give their fullest frames, and the reason says so.
+    that their phases differ. Runs without a phase give their fullest frames, and the reason says so. A `frame_a` or
+    `frame_b` that is given is kept.
     """
-    candidates = [_known(run) for run in (run_a, run_b)]
-    a, b = candidates
+    a, b = _known(run_a, frame_a), _known(run_b, frame_b)
     if len(a) == 0 or len(b) == 0:
-        return (_fullest(run_a, run_b),)
+        return (_fullest(run_a, run_b, frame_a, frame_b),)
     beat = (run_a.beat_seconds + run_b.beat_seconds) / 2
     differ = (run_b.phase[None, b] - run_a.phase[a][:, None] + 0.5) % 1.0 - 0.5
     pace = (_paced(run_a, a)[:, None] + _paced(run_b, b)[None]) / 2
@@ -167,9 +174,11 @@ def pair_runs(run_a: ObservedRun, run_b: ObservedRun, count: int = 1) -> tuple[R
     return tuple(pairs)
 
 
-def _known(run: ObservedRun) -> IntArray:
-    """Frames of known phase: those full of contrast if there are any."""
+def _known(run: ObservedRun, wanted: int | None = None) -> IntArray:
+    """Frames of known phase: those full of contrast if there are any; none but the wanted one if it is given."""
     known = np.isfinite(run.phase)
+    if wanted is not None:
+        known &= np.arange(len(run)) == wanted
     full = known & (run.contrast == ContrastState.FULL)
     return np.flatnonzero(full if full.any() else known)
 
@@ -185,14 +194,15 @@ def _pair(run_a: ObservedRun, run_b: ObservedRun, a: int, b: int, skew: float) -
     names = {PhaseSource.ECG: "ECG", PhaseSource.IMAGE: "motion of the vessels"}
     sources = " and ".join(dict.fromkeys(names[run.source] for run in (run_a, run_b)))
     reason = f"equal heart phase by {sources}, {'full of contrast' if full else 'no frames full of contrast'}"
-    return RunPair(a, b, float(run_a.phase[a]), float(run_b.phase[b]), skew, reason)
+    return RunPair(a, b, float(run_a.phase[a]), float(run_b.phase[b]), skew, reason, max(run_a.source, run_b.source))
 
 
-def _fullest(run_a: ObservedRun, run_b: ObservedRun) -> RunPair:
-    why = [
-        f"run {n}: {r.beats.reason or 'no phase known'}" for n, r in (("A", run_a), ("B", run_b)) if not len(_known(r))
-    ]
-    return RunPair(run_a.fullest, run_b.fullest, np.nan, np.nan, np.nan, f"fullest frames, as {'; '.join(why)}")
+def _fullest(run_a: ObservedRun, run_b: ObservedRun, frame_a: int | None, frame_b: int | None) -> RunPair:
+    unknown = [(name, run) for name, run in (("A", run_a), ("B", run_b)) if len(_known(run)) == 0]
+    why = [f"run {name}: {run.beats.reason or 'no phase is known'}" for name, run in unknown]
+    reason = "; ".join(why) or "the phase of the given frame is not known"
+    a, b = (run.fullest if k is None else k for run, k in ((run_a, frame_a), (run_b, frame_b)))
+    return RunPair(a, b, np.nan, np.nan, np.nan, f"fullest frames, as {reason}")
 
 
 def _amount(picture: Vessels) -> float:

@@ -56,6 +56,16 @@ def test_still_runs_give_their_fullest_frames():
     assert "run A: the vessels do not move" in pair.reason
 
 
+def test_a_given_frame_is_kept():
+    a, b = run(0.3), run(0.55)
+    (pair,) = pair_runs(a, b, frame_a=31)
+    assert pair.frame_a == 31
+    assert apart(true_phase(31, 0.3), true_phase(pair.frame_b, 0.55)) < 0.08
+    (unknown,) = pair_runs(observe_run(np.repeat(pictures([0.0]), 40, axis=0), stamps(TIMES[:40])), b, frame_b=20)
+    assert unknown.frame_b == 20
+    assert unknown.source is PhaseSource.NONE
+
+
 def test_swapped_runs_give_the_same_pair():
     a, b = run(0.3), run(0.62)
     (there,), (back,) = pair_runs(a, b), pair_runs(b, a)
