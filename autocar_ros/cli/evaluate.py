@@ -19,6 +19,7 @@ from autocar_ros.cli.evaluate_stenosis import stenosis
 from autocar_ros.cli.scoring import Scores, score_cases, usable_cores
 from autocar_ros.cli.segment import Method as Segmentation
 from autocar_ros.cli.segment import MethodOption as SegmentationOption
+from autocar_ros.config import SegmentationConfig
 from autocar_ros.evaluation.methods import METHODS, VOXEL_SIZE, load_method, named_methods, usable_methods
 from autocar_ros.evaluation.protocols import read_centreline, score_registered, timed
 from autocar_ros.evaluation.report import (
