@@ -196,9 +196,7 @@ def _write_phantom(
 def _real_pairs(run_a: Path, run_b: Path, pixel_spacing: float, segmentation: Segmentation) -> list[FramePair]:
     """Pairs of equal frames of two runs, segmented."""
     runs = [read_run(path, pixel_spacing=pixel_spacing) for path in (run_a, run_b)]
-    frames, segmenter = (
-        range(min(len(run) for run in runs)),
-        segmenter_for(SegmentationConfig(method=str(segmentation))),
-    )
+    frames = range(min(len(run) for run in runs))
+    segmenter = segmenter_for(SegmentationConfig(method=str(segmentation)))
     masks = [[segmenter.segment(run.images[k]).vessel for run in runs] for k in frames]
     return [FramePair(0, 0, *masks[k], *(run.poses[k] for run in runs), key_frame=True) for k in frames]
