@@ -5,7 +5,7 @@ Runs every stage once on a simulated pair of exposures; a minute where nothing i
 
 from autocar_ros.cli.cases import pair_at
 from autocar_ros.config import SimulationConfig
-from autocar_ros.imaging.segmentation import segment_vessels
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.navigation.goals import GoalNode
 from autocar_ros.navigation.planner import plan_paths
 from autocar_ros.pipeline import reconstruct
@@ -17,7 +17,7 @@ from autocar_ros.vessels.stenosis import find_stenoses
 def main() -> None:
     """Run it."""
     scene = Scene(SimulationConfig(contrast="full"))
-    segment_vessels(scene.image("a", 0.0))
+    segmenter_for().segment(scene.image("a", 0.0))
     first, second = (pair_at(scene, k / 15) for k in range(2))
     tracker = Tracker()
     tracker.update(first, reconstruct(first).graph)
