@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from autocar_ros.errors import WeightsError
+from autocar_ros.resources import resource
 
 AGAIN = "fetch the file again, or train new ones with `autocar train`"
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Weights(NamedTuple):
@@ -61,6 +66,47 @@ def load_weights(path: Path, kind: str) -> Weights:
     if metadata.get("kind") != kind:
         raise WeightsError(f"{path} holds weights of the kind {metadata.get('kind')!r}, wanted are those of {kind!r}")
     return Weights(state, metadata)
+
+
+def load_model(path: Path, kind: str, make: Callable[[Mapping[str, str]], Model]) -> Model:
+    """Network with the weights of a file, for inference on the CPU; `make` builds it empty from their metadata.
+
+    Raises
+    ------
+    WeightsError
+        When the file is missing, damaged, or holds another network.
+    """
+    state, metadata = load_weights(path, kind)
+    try:
+        model = make(metadata)
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path} does not tell how its network is made ({error!r}): train it anew") from error
+    fill(model, state, str(path))
+    return model.eval()
+
+
+def bundled_weights(kind: str, otherwise: str) -> Path:
+    """Weights that come with the package; `WeightsError`, telling what to do `otherwise`, when there are none."""
+    try:
+        return resource("models", f"{kind}.safetensors")
+    except FileNotFoundError as error:
+        raise WeightsError(f"no weights come with this installation ({error}); {otherwise}") from error
+
+
+def check_device(device: str) -> None:
+    """Raise `WeightsError` when there is no such device here."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise WeightsError("no CUDA device is available here: set device to cpu")
+
+
+class Described:
+    """Base of frozen dataclasses that travel with weights as ``json.dumps(asdict(...))``."""
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Inverse of that; `ValueError` or `TypeError` when the text is none."""
+        values: dict[str, Any] = json.loads(text)
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], source: str = "these weights") -> None:

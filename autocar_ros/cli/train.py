@@ -9,7 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 import torch
 import typer
 import yaml
@@ -103,14 +102,10 @@ def train(
     leads = os.environ.get("RANK", "0") == "0"
     if not resume and leads:
         (out / CHECKPOINT).unlink(missing_ok=True)
-    cv2.setNumThreads(0)  # the workers are forks, in which its threads are missing
     _share_cores(settings.workers)
     torch.manual_seed(settings.seed)
-    if network is Network.SEGMENTATION:
-        name, task = _segmentation(variant, settings.seed, backgrounds, from_)
-    else:
-        cases = CaseConfig(poses=str(poses or ""), trees=str(trees or ""))
-        name, task = make_task(network, variant, settings.seed, cases)
+    cases = CaseConfig(poses=str(poses or ""), trees=str(trees or ""))
+    name, task = make_task(network, variant, settings.seed, cases, backgrounds, from_)
     if from_:
         fill(task.model, load_weights(from_, task.metadata()["kind"]).state, str(from_))
     handover = Handover(out, name, task, settings, from_.name if from_ else "")
@@ -135,36 +130,29 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> TrainConfig:
     return TrainConfig(**{**found, **given})
 
 
-def _variant(network: Network, given: str) -> str:
-    """Variant of a network that is asked for; raises `ConfigError` for an unknown one."""
-    names = VARIANTS[network]
-    if given and given not in names:
-        raise ConfigError(f"{network} has no variant {given}: there are {', '.join(names)}")
-    return given or next(iter(names))
-
-
-def _segmentation(variant: str, seed: int, backgrounds: Path | None, origin: Path | None) -> tuple[str, Task]:
-    from autocar_ros.imaging.vessel_network import Architecture
-    from autocar_ros.training.segmentation import SegmentationTask, real_frames
-
-    designs = {
-        "segmentation": Architecture(),
-        "stem2": Architecture((8, 16, 32, 64, 64), stem=2),
-        "separable": Architecture((32, 64, 96, 128), blocks=2, separable=True),
-    }
-    name = _variant(Network.SEGMENTATION, variant)
-    return name, SegmentationTask(designs[name], seed, real_frames(backgrounds, origin) if backgrounds else ())
-
-
-def make_task(network: Network, variant: str, seed: int, cases: CaseConfig) -> tuple[str, Task]:
+def make_task(
+    network: Network,
+    variant: str,
+    seed: int,
+    cases: CaseConfig,
+    backgrounds: Path | None = None,
+    origin: Path | None = None,
+) -> tuple[str, Task]:
     """Name of a network's variant, and its task; raises `ConfigError` for an unknown variant or a bad pose history."""
     load_history(cases.poses)
     names = VARIANTS[network]
-    variant = _variant(network, variant)
+    variant = variant or next(iter(names))
+    if variant not in names:
+        raise ConfigError(f"{network} has no variant {variant}: there are {', '.join(names)}")
     if network is Network.DENSE:
         from autocar_ros.training.dense import DenseTask
 
         return names[variant], DenseTask(variant, seed, cases=cases)
+    if network is Network.SEGMENTATION:
+        from autocar_ros.training.segmentation import DESIGNS, SegmentationTask, real_frames
+
+        frames = real_frames(backgrounds, origin) if backgrounds else ()
+        return names[variant], SegmentationTask(DESIGNS[variant], seed, frames)
     from autocar_ros.sbp.network import Architecture
     from autocar_ros.training.sbp import SbpTask
 

@@ -16,8 +16,7 @@ from autocar_ros.geometry.carm import angle_between
 from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.pipeline import Reconstruction
 from autocar_ros.sync.beats import apart
-from autocar_ros.sync.contrast import ContrastState
-from autocar_ros.sync.runs import ObservedRun, observe_run, pair_runs, vessels_of
+from autocar_ros.sync.runs import ObservedRun, known_frames, observe_run, pair_runs, vessels_of
 from autocar_ros.types import CArmPose, FramePair, Image, VesselGraph
 
 LEAST_ANGLE = 25.0  # degrees between the two runs of a reconstruction
@@ -101,11 +100,9 @@ def choose(first: ObservedRun, second: ObservedRun, third: ObservedRun, pairing:
     fullest = Moment((first.fullest, second.fullest, third.fullest), np.nan)
     if pairing is Pairing.FULLEST:
         return fullest
-    pair, known = pair_runs(first, second)[0], np.isfinite(third.phase)
-    if np.isnan(pair.phase_a) or not known.any():
+    pair, frames = pair_runs(first, second)[0], known_frames(third)
+    if np.isnan(pair.phase_a) or len(frames) == 0:
         return fullest
-    full = known & (third.contrast == ContrastState.FULL)
-    frames = np.flatnonzero(full if full.any() else known)
     differ = apart(third.phase[frames], pair.phase_a)
     best = int(differ.argmin())
     worst = max(float(differ[best]), float(apart(np.array(pair.phase_a), pair.phase_b)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -10,13 +11,11 @@ import numpy as np
 import torch
 
 from autocar_ros.config import SegmentationConfig
-from autocar_ros.errors import WeightsError
 from autocar_ros.imaging.enhance import Float32Array
-from autocar_ros.imaging.vessel_network import KIND, Architecture, VesselNetwork, fast, footing
+from autocar_ros.imaging.vessel_network import ANSWER, KIND, Architecture, VesselNetwork, fast, footing
 from autocar_ros.imaging.vesselness import filter_vessels
-from autocar_ros.resources import resource
 from autocar_ros.types import Image, Mask, check_image
-from autocar_ros.weights import fill, load_weights
+from autocar_ros.weights import bundled_weights, check_device, load_model
 
 LARGEST = 768  # px: larger frames are looked at in half, a third ... of their size
 SURE = 0.7  # an island of vessel must be as sure as this somewhere
@@ -51,8 +50,7 @@ def segmenter_for(config: SegmentationConfig | None = None) -> Segmenter:
     config = config or SegmentationConfig()
     if config.method == "vesselness":
         return FilterSegmenter(config)
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise WeightsError("no CUDA device is available here: set device to cpu")
+    check_device(config.device)
     return NetworkSegmenter(load_network(config.weights), config)
 
 
@@ -84,11 +82,11 @@ class NetworkSegmenter:
         reduction = -(-max(image.shape) // LARGEST)
         vessel, catheter = self._chances(footing(_reduced(image, reduction)))
         size = image.shape[::-1]
-        whole = _without_islands(vessel, self._config.min_length / (2 * reduction))
+        whole = _without_islands(vessel, self._config.min_length / (ANSWER * reduction))
         return Segmentation(*(_enlarged(chance, size) for chance in (whole, catheter)))
 
     def _chances(self, picture: Float32Array) -> Float32Array:
-        """Chance (2, rows / 2, columns / 2) of vessel and catheter, 0.5 at the threshold."""
+        """Chance (2, rows / ANSWER, columns / ANSWER) of vessel and catheter, 0.5 at the threshold."""
         rows, columns = picture.shape
         below, right = -rows % self._multiple, -columns % self._multiple
         padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
@@ -97,7 +95,7 @@ class NetworkSegmenter:
             logits = self._network(x)[0]
             logits[0] -= float(np.log(self._threshold / (1 - self._threshold)))
             chances: Float32Array = torch.sigmoid(logits).cpu().numpy()
-        return chances[:, : -(-rows // 2), : -(-columns // 2)]
+        return chances[:, : -(-rows // ANSWER), : -(-columns // ANSWER)]
 
 
 def load_network(weights: str = "") -> VesselNetwork:
@@ -108,24 +106,14 @@ def load_network(weights: str = "") -> VesselNetwork:
     WeightsError
         When the file is missing, damaged, or holds another network.
     """
-    path = Path(weights) if weights else _bundled_weights()
-    state, metadata = load_weights(path, KIND)
-    try:
-        network = VesselNetwork(Architecture.from_json(metadata["architecture"]))
-        network.threshold = float(metadata["threshold"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"{path} does not tell how its network is made ({error!r}): train it anew") from error
-    fill(network, state, str(path))
-    return network.eval()
+    path = Path(weights) if weights else bundled_weights(KIND, "segment with method vesselness")
+    return load_model(path, KIND, _described)
 
 
-def _bundled_weights() -> Path:
-    try:
-        return resource("models", f"{KIND}.safetensors")
-    except FileNotFoundError as error:
-        raise WeightsError(
-            f"no weights come with this installation ({error}); segment with method vesselness"
-        ) from error
+def _described(metadata: Mapping[str, str]) -> VesselNetwork:
+    network = VesselNetwork(Architecture.from_json(metadata["architecture"]))
+    network.threshold = float(metadata["threshold"])
+    return network
 
 
 def _reduced(image: Image, reduction: int) -> Image:

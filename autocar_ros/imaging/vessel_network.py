@@ -7,9 +7,7 @@ fraction of a pixel.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from autocar_ros.imaging.enhance import Float32Array, float32
 from autocar_ros.types import Image
+from autocar_ros.weights import Described
 
 KIND = "segmentation"  # of weights (weights.py)
 CLASSES = ("vessel", "catheter")  # channels of the answer; a pixel may be both
@@ -31,20 +30,13 @@ CLIP = 6.0  # spreads; what is darker or brighter is a blade or a burnt-in lette
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Described):
     """Shape of the network; travels with its weights."""
 
     widths: tuple[int, ...] = (24, 48, 64, 96, 96)  # channels from the finest level to the coarsest
     stem: int = 4  # px taken together at the finest level
     blocks: int = 1  # convolutions of a level on each way
     separable: bool = False  # depthwise and 1 x 1 in place of full convolutions
-
-    @staticmethod
-    def from_json(text: str) -> Architecture:
-        """Inverse of ``json.dumps(asdict(architecture))``; `ValueError` or `TypeError` when it is none."""
-        values: dict[str, Any] = json.loads(text)
-        listed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return Architecture(**listed)  # type: ignore[arg-type]
 
     @property
     def multiple(self) -> int:

@@ -7,11 +7,10 @@ not the box.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ from autocar_ros.sbp.observation import Evidence
 from autocar_ros.sparse.conv import gather_product
 from autocar_ros.sparse.layers import DownConv, SubmanifoldConv, UpConv, VoxelNorm
 from autocar_ros.sparse.voxels import Voxels
+from autocar_ros.weights import Described
 
 KIND = "sbp"  # of weights (weights.py)
 SIZES = (2.0, 1.0, 0.5)  # mm, voxels of the three stages
@@ -32,7 +32,7 @@ LIFTED = slice(5, 13)  # features of a view that come from lifting
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Described):
     """Shape of the network; travels with its weights."""
 
     widths: tuple[int, ...] = (24, 32, 48, 64)  # channels at 2, 4, 8, 16 mm
@@ -42,13 +42,6 @@ class Architecture:
     lifting: bool = True  # look at the lifted centrelines
     keep: tuple[float, float] = (0.1, 0.2)  # occupancy down to which a voxel of 2 and of 1 mm is divided
     most: tuple[int, int] = (2600, 5000)  # voxels of 2 and of 1 mm that are divided at most
-
-    @staticmethod
-    def from_json(text: str) -> Architecture:
-        """Inverse of ``json.dumps(asdict(architecture))``; `ValueError` or `TypeError` when it is none."""
-        values: dict[str, Any] = json.loads(text)
-        listed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return Architecture(**listed)  # type: ignore[arg-type]
 
 
 class Stage(NamedTuple):

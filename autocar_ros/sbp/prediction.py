@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,8 @@ import numpy as np
 import torch
 
 from autocar_ros.config import ReconstructionConfig
-from autocar_ros.errors import ReconstructionError, WeightsError
+from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.resources import resource
 from autocar_ros.sbp.lifting import HALF_SURE
 from autocar_ros.sbp.network import KIND, Architecture, SbpNetwork, Stage
 from autocar_ros.sbp.observation import Evidence
@@ -23,7 +23,7 @@ from autocar_ros.types import FloatArray, IntArray, SparseVolume
 from autocar_ros.vessels.graph import NOTHING_IN_COMMON, Cloud
 from autocar_ros.vessels.radius import fill_unknown, fuse_radius, view_radius
 from autocar_ros.vessels.skeleton import Centreline
-from autocar_ros.weights import fill, load_weights
+from autocar_ros.weights import bundled_weights, check_device, load_model
 
 POSSIBLE = 0.2  # occupancy from which a voxel takes part in the graph, which carries its confidence
 GUIDANCE = 0.4  # of the predicted centreness, added to what leads a path through a gap
@@ -44,8 +44,7 @@ def network_for(config: ReconstructionConfig) -> SbpNetwork | None:
     """
     if config.method == "lifting":
         return None
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise WeightsError("no CUDA device is available here: set device to cpu")
+    check_device(config.device)
     network = load_network(config.weights, config.device)
     choice = choose_backend(config.device)
     refused = config.device == "cuda" and choice.backend.name == "torch"
@@ -62,25 +61,14 @@ def load_network(weights: str = "", device: str = "cpu") -> SbpNetwork:
     WeightsError
         When the file is missing, damaged, or holds another network.
     """
-    path = Path(weights) if weights else bundled_weights()
-    state, metadata = load_weights(path, KIND)
-    try:
-        network = SbpNetwork(Architecture.from_json(metadata["architecture"]))
-        network.threshold = float(metadata["threshold"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"{path} does not tell how its network is made ({error!r}): train it anew") from error
-    fill(network, state, str(path))
-    return network.to(device).eval()
+    path = Path(weights) if weights else bundled_weights(KIND, "reconstruct with method lifting")
+    return load_model(path, KIND, _described).to(device)
 
 
-def bundled_weights() -> Path:
-    """Weights that come with the package; `WeightsError` when there are none."""
-    try:
-        return resource("models", f"{KIND}.safetensors")
-    except FileNotFoundError as error:
-        raise WeightsError(
-            f"no weights come with this installation ({error}); reconstruct with method lifting"
-        ) from error
+def _described(metadata: Mapping[str, str]) -> SbpNetwork:
+    network = SbpNetwork(Architecture.from_json(metadata["architecture"]))
+    network.threshold = float(metadata["threshold"])
+    return network
 
 
 def predict(network: SbpNetwork, seen: Evidence, config: ReconstructionConfig) -> SparseVolume:

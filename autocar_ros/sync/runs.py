@@ -159,7 +159,7 @@ def pair_runs(
     that their phases differ. Runs without a phase give their fullest frames, and the reason says so. A `frame_a` or
     `frame_b` that is given is kept.
     """
-    a, b = _known(run_a, frame_a), _known(run_b, frame_b)
+    a, b = known_frames(run_a, frame_a), known_frames(run_b, frame_b)
     if len(a) == 0 or len(b) == 0:
         return (_fullest(run_a, run_b, frame_a, frame_b),)
     beat = (run_a.beat_seconds + run_b.beat_seconds) / 2
@@ -174,7 +174,7 @@ def pair_runs(
     return tuple(pairs)
 
 
-def _known(run: ObservedRun, wanted: int | None = None) -> IntArray:
+def known_frames(run: ObservedRun, wanted: int | None = None) -> IntArray:
     """Frames of known phase: those full of contrast if there are any; none but the wanted one if it is given."""
     known = np.isfinite(run.phase)
     if wanted is not None:
@@ -198,7 +198,7 @@ def _pair(run_a: ObservedRun, run_b: ObservedRun, a: int, b: int, skew: float) -
 
 
 def _fullest(run_a: ObservedRun, run_b: ObservedRun, frame_a: int | None, frame_b: int | None) -> RunPair:
-    unknown = [(name, run) for name, run in (("A", run_a), ("B", run_b)) if len(_known(run)) == 0]
+    unknown = [(name, run) for name, run in (("A", run_a), ("B", run_b)) if len(known_frames(run)) == 0]
     why = [f"run {name}: {run.beats.reason or 'no phase is known'}" for name, run in unknown]
     reason = "; ".join(why) or "the phase of the given frame is not known"
     a, b = (run.fullest if k is None else k for run, k in ((run_a, frame_a), (run_b, frame_b)))

@@ -32,6 +32,11 @@ TRUSTED_LENGTH = 100  # px across corners, of pieces in a real frame that are le
 THIN = 2.0  # weight of the thinnest vessels in the cross entropy, beside 1 of everything
 WIDE = 6.0  # px of the answer: a vessel this wide has no further weight
 SHARES = (1.0, 0.5)  # of vessel and catheter in the loss
+DESIGNS = {  # compact networks of about one cost; the first is the usual one
+    "segmentation": Architecture(),
+    "stem2": Architecture((8, 16, 32, 64, 64), stem=2),
+    "separable": Architecture((32, 64, 96, 128), blocks=2, separable=True),
+}
 
 
 class Sample(NamedTuple):

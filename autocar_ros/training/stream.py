@@ -44,6 +44,8 @@ class Draws:
 
 def stream(prepare: Callable[[int], Any], draws: Draws, step: int, skip: int = 0, workers: int = 0) -> Iterator[Any]:
     """Samples `prepare(k)` in the order of `draws` but for the first `skip`; workers start at once, and run ahead."""
+    if workers:
+        cv2.setNumThreads(0)  # a fork has none of its threads, and would wait for them
     for _ in range(skip):
         draws.draw()
     numbers = chain(tuple(draws.held), count(draws.next, step))
@@ -91,4 +93,3 @@ def _quiet_worker(_: int) -> None:
         signal.signal(name, signal.SIG_IGN)
     torch.set_num_threads(1)
     numba.set_num_threads(1)
-    cv2.setNumThreads(1)

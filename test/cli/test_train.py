@@ -20,7 +20,7 @@ def tasks(monkeypatch):
     """Tasks that were made, each a toy."""
     made = []
 
-    def make(network, variant, seed, cases):
+    def make(network, variant, seed, cases, *_):
         made.append(ToyTask())
         return f"{network}_toy", made[-1]
 

@@ -8,6 +8,7 @@ over the whole box; the poses go unused. The answer is interpolated to 0.5 mm.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autocar_ros.config import ReconstructionConfig
-from autocar_ros.errors import ConfigError, ReconstructionError, WeightsError
+from autocar_ros.errors import ConfigError, ReconstructionError
 from autocar_ros.evaluation.baselines.volumes import ReshapeDecoder, UNet3d
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.sbp.backproject import COARSEST, coarse_voxels, gather, make_views, project, refine
@@ -28,7 +29,7 @@ from autocar_ros.sbp.observation import Evidence, mask_picture, signed_distance
 from autocar_ros.types import FramePair, SparseVolume
 from autocar_ros.vessels.graph import NOTHING_IN_COMMON
 from autocar_ros.vessels.skeleton import distance_outside
-from autocar_ros.weights import fill, load_weights
+from autocar_ros.weights import load_model
 
 KIND = "dense"  # of weights (weights.py)
 VOXEL = 2.0  # mm
@@ -138,14 +139,13 @@ def mask_evidence(pair: FramePair) -> Evidence:
 
 def load_dense(path: Path) -> DenseNetwork:
     """Network with the weights of a file; raises `WeightsError` when it is missing, damaged or of another network."""
-    state, metadata = load_weights(path, KIND)
-    try:
-        network = DenseNetwork(DenseConfig.from_json(metadata["architecture"]))
-        network.threshold = float(metadata["threshold"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"{path} does not tell how its network is made ({error!r}): train it anew") from error
-    fill(network, state, str(path))
-    return network.eval()
+    return load_model(path, KIND, _described)
+
+
+def _described(metadata: Mapping[str, str]) -> DenseNetwork:
+    network = DenseNetwork(DenseConfig.from_json(metadata["architecture"]))
+    network.threshold = float(metadata["threshold"])
+    return network
 
 
 def predict_dense(network: DenseNetwork, pair: FramePair, config: ReconstructionConfig) -> SparseVolume:
