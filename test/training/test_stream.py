@@ -4,6 +4,9 @@ from collections import Counter
 from itertools import islice
 from typing import NamedTuple
 
+import cv2
+import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +75,18 @@ def test_samples_move_to_a_device_whole():
     assert moved[0].b["x"][0].device == meta
     assert moved[0].b["x"][1] == 3
     assert moved[1:] == ["on meta", "name"]
+
+
+@pytest.mark.timeout(60)
+def test_workers_use_opencv_where_the_parent_had_its_threads():
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        cv2.GaussianBlur(np.ones((2000, 2000), np.float32), (0, 0), 5)
+        samples = stream(
+            lambda k: float(cv2.blur(np.full((300, 300), k, np.float32), (5, 5))[9, 9]), Draws(0, 1, 1, 4, 0), 1, 0, 1
+        )
+        assert next(samples) >= 0
+        samples.close()
+    finally:
+        cv2.setNumThreads(before)
