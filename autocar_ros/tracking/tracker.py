@@ -49,6 +49,7 @@ class Tracker:
         self._living: Living | None = None
         self._repeats = Repeats()
         self._poses: tuple[CArmPose, CArmPose] | None = None  # of `_cameras`
+        self._last: tuple[FramePair, list[str]] | None = None  # pair and what was wrong with it
         self._recent: deque[Seen] = deque(maxlen=RECENT)
         self._newest: int | None = None
         self._compared = -(2**62)  # stamp of the last comparison with a new graph
@@ -88,6 +89,7 @@ class Tracker:
         if self._living is not None:
             views = self._living.without_clutter(self._living.expected(pair.stamp_a_ns, pair.phase_a), views)
         self._recent.append((pair.stamp_a_ns, pair.phase_a, views))
+        self._last = pair, notes
         fit = self._follow(self._living, pair, views) if self._living else None
         if new_graph is not None and len(new_graph):
             fit = self._consider(new_graph, fit, views, now)
@@ -96,6 +98,21 @@ class Tracker:
             return None
         graph = self._describe(self._living, fit, pair, views, notes, step)
         graph = graph.with_(processing_time=time.perf_counter() - began)
+        self._living.took_place(graph)
+        return graph
+
+    def begin_late(self, new_graph: VesselGraph) -> VesselGraph | None:
+        """Graph of the last pair, of a first reconstruction that came when no pair follows any more.
+
+        None when there is a graph already, or no pair yet. Raises `InvalidInputError` like `update`.
+        """
+        if self._living is not None or self._last is None or self._newest is None or not len(new_graph):
+            return None
+        (pair, notes), views = self._last, self._recent[-1][2]
+        fit = self._consider(new_graph, None, views, self._newest)
+        if self._living is None or fit is None:
+            return None
+        graph = self._describe(self._living, fit, pair, views, notes, 0.0)
         self._living.took_place(graph)
         return graph
 

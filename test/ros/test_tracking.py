@@ -124,6 +124,16 @@ def test_silence_is_noticed_while_simulated_time_stands_still(bench):
     bench.wait(lambda: bench.graphs[-1].status == VesselGraph.STATUS_STALE, "never stale")
 
 
+def test_a_reconstruction_after_the_last_frame_is_published_as_stale(bench, tracking):
+    track(bench, tracking, 1.0)
+    send(bench, tracking, bench.new, c.graph_to_msg(tree()))
+    bench.wait(lambda: bench.graphs, "the short run is lost")
+    graph = bench.graphs[-1]
+    assert graph.status == VesselGraph.STATUS_STALE
+    assert "no frame pair" in graph.status_reason
+    assert len(graph.x) == len(tree())
+
+
 def test_reset_starts_a_new_graph(bench, tracking):
     start(bench, tracking)
     old = bench.graphs[-1].graph_id

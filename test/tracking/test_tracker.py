@@ -39,6 +39,20 @@ def test_nothing_to_track_before_the_first_graph():
     assert Tracker().update(pair(0.0)) is None
 
 
+def test_a_first_graph_after_the_last_pair_is_followed_through_the_pairs():
+    tracker = Tracker()
+    for k in range(8):
+        assert tracker.update(pair(k * FRAME)) is None
+    graph = tracker.begin_late(truth(0.0))
+    assert graph.stamp_a_ns == pair(7 * FRAME).stamp_a_ns
+    assert np.median(error(graph, 7 * FRAME)) < 1.3
+    assert tracker.begin_late(truth(0.0)) is None  # there is one now
+
+
+def test_a_first_graph_without_a_pair_has_to_wait():
+    assert Tracker().begin_late(truth(0.0)) is None
+
+
 def test_follows_the_beating_heart_for_two_beats():
     tracker = Tracker()
     graph = tracker.update(pair(0.0), truth(0.0))

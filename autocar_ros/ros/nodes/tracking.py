@@ -91,10 +91,7 @@ class TrackingNode(StageNode):
         graph = self._tracker.update(pair, new)
         if graph is None:
             return  # no graph yet
-        graph = graph.with_(graph_id=self._id_base + graph.graph_id)
-        if (graph.graph_id, len(graph)) != (self._last_id, self._last_size):
-            self._last_id, self._last_size = graph.graph_id, len(graph)
-            self.publish(self._reference, graph_to_msg(graph))
+        graph = self._named(graph)
         self._send(graph)
         self._tell_stenoses(graph, pair)
 
@@ -115,11 +112,26 @@ class TrackingNode(StageNode):
         self.diagnostics.trouble("graph", bad, error=False)
 
     def _on_silence(self) -> None:
-        last = self._history[-1] if self._history else None
-        if last is None or last.status in (GraphStatus.STALE, GraphStatus.LOST):
+        last = self._history[-1] if self._history else self._begin_late()
+        if last is None or (self._history and last.status in (GraphStatus.STALE, GraphStatus.LOST)):
             return
-        reason = f"no frame pair for {_SILENCE:g} s: this is the last known shape"
-        self._send(last.with_(status=GraphStatus.STALE, status_reason=reason))
+        reasons = f"no frame pair for {_SILENCE:g} s: this is the last known shape", last.status_reason
+        status = max(last.status, GraphStatus.STALE)
+        self._send(last.with_(status=status, status_reason="; ".join(filter(None, reasons))))
+
+    def _begin_late(self) -> VesselGraph | None:
+        """First graph when the frames ended before their reconstruction did: a short run is not lost."""
+        new, self._new = self._new, None
+        graph = self._tracker.begin_late(new) if new is not None else None
+        return None if graph is None else self._named(graph)
+
+    def _named(self, graph: VesselGraph) -> VesselGraph:
+        """Graph with its id among all of this node; when nodes or edges changed, it is told as the reference."""
+        graph = graph.with_(graph_id=self._id_base + graph.graph_id)
+        if (graph.graph_id, len(graph)) != (self._last_id, self._last_size):
+            self._last_id, self._last_size = graph.graph_id, len(graph)
+            self.publish(self._reference, graph_to_msg(graph))
+        return graph
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.start_over("reset by request")
