@@ -16,6 +16,8 @@ from autocar_ros.types import NANOSECONDS
 if TYPE_CHECKING:
     from rich.table import Table
 
+SETTLE = 30.0  # s at most that nodes may work on after the last frame
+
 
 def replay(
     bag: Annotated[Path, typer.Argument(help="Bag folder or .mcap file.")],
@@ -51,8 +53,8 @@ def replay(
                 player.wait_active()
                 with Live(_table({}), console=terminal(), refresh_per_second=4) as live:
                     _watch(observer, live, None if loop else seconds, [chain, player])
-            if with_nodes and not loop:
-                observer.spin(1.0)  # for what is still on its way
+                if with_nodes and not loop:
+                    observer.settle(SETTLE)  # for what is still on its way
         _report(observer.status)
 
 

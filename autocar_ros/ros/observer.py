@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from autocar_ros.ros.middleware import use_middleware_environment
 from autocar_ros.ros.stamps import WORLD_FRAME
 from autocar_ros.types import CatheterPath, FloatArray, VesselGraph
 
+_CALM = 3  # diagnostics of a node, one a second, after which what it had to do is done
 _LEVELS = {b"\x00": "ok", b"\x01": "warning", b"\x02": "error", b"\x03": "stale"}
 
 
@@ -76,6 +78,7 @@ class Observer:
         self._writer = BagWriter(bag) if bag else None
         self._recorder = Recorder(self._node, self._writer, _is_recorded) if self._writer else None
         self.status: dict[str, NodeStatus] = {}  # by node
+        self._heard: Counter[str] = Counter()  # diagnostics by node
         self._truth: bytes | None = None
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.event())
         self._node.create_subscription(
@@ -100,6 +103,11 @@ class Observer:
         while not until() and (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=min(left, 0.1))
         return until()
+
+    def settle(self, timeout: float) -> bool:
+        """Work until no node is busy any more, at most so many s: a busy one does not send its diagnostics."""
+        before = Counter(self._heard)
+        return self.spin(timeout, lambda: all(self._heard[name] >= before[name] + _CALM for name in before))
 
     def set_goal(self, position: FloatArray) -> None:
         """Set the goal of the path suggestions, (3,) mm, as a click in rviz does."""
@@ -140,6 +148,7 @@ class Observer:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             figures = {v.key: v.value for v in status.values}
+            self._heard[status.name] += 1
             self.status[status.name] = NodeStatus(_LEVELS.get(status.level, "unknown"), status.message, figures)
 
     def __enter__(self) -> Self:

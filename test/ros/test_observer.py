@@ -44,6 +44,13 @@ def test_records_and_reads_the_diagnostics(navigation, tmp_path):
         assert "/rosout" not in bag.topics
 
 
+def test_settles_when_every_node_has_spoken_again(navigation):
+    with Observer() as observer:
+        assert observer.spin(10.0, lambda: "/navigation" in observer.status)
+        assert not observer.settle(0.5)  # diagnostics come once a second
+        assert observer.settle(10.0)
+
+
 def test_nobody_to_ask(middleware, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", "101")  # where nobody is
     with Observer() as observer, pytest.raises(AutocarError, match="navigation node"):
