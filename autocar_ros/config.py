@@ -104,6 +104,22 @@ class SynchronizationConfig(_Checked):
 
 
 @dataclass(frozen=True)
+class AlignmentConfig(_Checked):
+    """Pose of plane B corrected by what both planes see (`geometry/alignment.py`)."""
+
+    align: str = option(
+        "shift",
+        "off: poses as reported; shift: plane B shifted across its epipolar lines; full: its angles and distances, too",
+        choices=("off", "shift", "full"),
+    )
+    largest_shift: float = option(40.0, "largest shift that is looked for, at the isocentre", "mm", 1.0, 100.0)
+    angle_error: float = option(2.0, "full: usual error of the reported angles", "deg", 0.01, 20.0)
+    distance_error: float = option(10.0, "full: usual error of SID and SOD", "mm", 0.01, 100.0)
+    least_confidence: float = option(0.5, "an alignment below makes the graph DEGRADED", "", 0.0, 1.0)
+    window: int = option(5, "pairs of equal heart phase that vote together", "", 1, 50)
+
+
+@dataclass(frozen=True)
 class ReconstructionConfig(_Checked):
     """Key-frame pair to a new vessel graph (`sbp/`, `vessels/`)."""
 
@@ -214,6 +230,31 @@ class SimulationConfig(_Checked):
     collimator: int = option(10, "width of the collimator's shadow at the border", "px", 0, 30, fixed=True)
     pose_angle_error: float = option(0.0, "standard deviation of the reported angles", "deg", 0.0, 20.0, fixed=True)
     pose_shift_error: float = option(0.0, "standard deviation of the reported isocentre", "mm", 0.0, 50.0, fixed=True)
+    plane_b_turn: float = option(
+        0.0,
+        "angle by which the reported view of plane B is wrong, in a direction drawn by seed",
+        "deg",
+        0.0,
+        20.0,
+        fixed=True,
+    )
+    plane_b_shift: float = option(
+        0.0,
+        "distance by which its reported isocentre is wrong, in a direction drawn by seed",
+        "mm",
+        0.0,
+        100.0,
+        fixed=True,
+    )
+    table_move: float = option(
+        0.0,
+        "distance that the table is moved for plane B, unreported, in a direction drawn by seed",
+        "mm",
+        0.0,
+        100.0,
+        fixed=True,
+    )
+    table_move_time: float = option(5.0, "time of the table move after the start", "s", 0.0, fixed=True)
     ecg_noise: float = option(0.02, "standard deviation of the noise of the ECG", "mV", 0.0, 1.0, fixed=True)
 
 

@@ -94,6 +94,19 @@ def disturbed(rng: Generator, pose: CArmPose, angle: float, shift: float) -> CAr
     )
 
 
+def mistaken(rng: Generator, pose: CArmPose, angle: float, shift: float) -> CArmPose:
+    """Pose whose view is wrong by exactly so many degrees and whose isocentre by so many mm, in directions drawn."""
+    turn, way = rng.normal(size=2), rng.normal(size=3)
+    turn *= np.radians(angle) / np.linalg.norm(turn)
+    x, y, z = (float(v) for v in np.asarray(pose.isocenter_offset) + way * (shift / np.linalg.norm(way)))
+    return replace(
+        pose,
+        primary_angle=pose.primary_angle + float(turn[0]) / float(np.cos(pose.secondary_angle)),
+        secondary_angle=pose.secondary_angle + float(turn[1]),
+        isocenter_offset=(x, y, z),
+    )
+
+
 def _separated(
     draw: Callable[[], tuple[CArmPose, CArmPose]], separation: tuple[float, float]
 ) -> tuple[CArmPose, CArmPose]:

@@ -16,7 +16,7 @@ from autocar_ros.synthetic.contrast import Contrast
 from autocar_ros.synthetic.ecg import ecg_samples
 from autocar_ros.synthetic.motion import Motion, draw_motion
 from autocar_ros.synthetic.pose_history import load_history
-from autocar_ros.synthetic.poses import disturbed, draw_pair, standard_pair
+from autocar_ros.synthetic.poses import disturbed, draw_pair, mistaken, standard_pair
 from autocar_ros.synthetic.render import Detector, make_detector
 from autocar_ros.synthetic.tissue import Tissue
 from autocar_ros.synthetic.tubes import Tubes
@@ -26,7 +26,7 @@ IODINE = 0.17  # 1/mm of undiluted contrast agent, after scatter
 VISIBLE = 0.3  # concentration from which a vessel counts as seen
 ECG_RATE = 500.0  # Hz
 # Independent streams of random numbers, so that one option does not change what another one draws.
-_ANATOMY, _MOTION, _POSES, _ERRORS, _DETECTOR, _EXPOSURE = range(6)
+_ANATOMY, _MOTION, _POSES, _ERRORS, _DETECTOR, _EXPOSURE, _PLANE_B, _TABLE = range(8)
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,20 @@ class Scene:
         else:
             poses = draw_pair(self._random(_POSES), size, history=load_history(config.poses))
         errors = self._random(_ERRORS)
+        reported = [disturbed(errors, true, config.pose_angle_error, config.pose_shift_error) for true in poses]
+        reported[1] = mistaken(self._random(_PLANE_B), reported[1], config.plane_b_turn, config.plane_b_shift)
         self._planes = {
-            name: self._plane(k, true, disturbed(errors, true, config.pose_angle_error, config.pose_shift_error))
-            for k, (name, true) in enumerate(zip("ab", poses, strict=True))
+            name: self._plane(k, *both) for k, (name, *both) in enumerate(zip("ab", poses, reported, strict=True))
         }
+        self._moved = mistaken(self._random(_TABLE), reported[1], 0.0, config.table_move)
 
-    def pose(self, plane: str) -> CArmPose:
-        """Pose of plane "a" or "b" as the C-arm reports it, with its error."""
-        return self._of(plane).pose
+    def pose(self, plane: str, time: float = 0.0) -> CArmPose:
+        """Pose of plane "a" or "b" as the C-arm reports it at a time in s, with its error.
+
+        It is the report that a table move changes, not the images: they and the truth stay in the world of plane A.
+        """
+        moved = plane == "b" and self.config.table_move > 0 and time >= self.config.table_move_time
+        return self._moved if moved else self._of(plane).pose
 
     def true_pose(self, plane: str) -> CArmPose:
         """Pose of plane "a" or "b" that the images are made with."""

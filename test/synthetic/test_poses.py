@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from autocar_ros.synthetic.poses import (
     disturbed,
     draw_pair,
     draw_uniform_pair,
+    mistaken,
     standard_pair,
 )
 
@@ -113,3 +116,13 @@ def test_disturbed_by_as_much_as_asked_for():
     found = [disturbed(rng, pose, 2.0, 3.0) for _ in range(1000)]
     assert np.degrees(np.std([p.primary_angle for p in found])) == pytest.approx(2.0, rel=0.1)
     assert np.std([p.isocenter_offset for p in found]) == pytest.approx(3.0, rel=0.1)
+
+
+def test_mistaken_by_exactly_as_much_as_asked_for():
+    rng = np.random.default_rng(0)
+    pose = standard_pair("left", 512)[1]
+    assert mistaken(rng, pose, 0.0, 0.0) == replace(pose, isocenter_offset=(0.0, 0.0, 0.0))
+    found = [mistaken(rng, pose, 3.0, 20.0) for _ in range(20)]
+    np.testing.assert_allclose([apart((p, pose)) for p in found], 3.0, rtol=0.03)
+    np.testing.assert_allclose([np.linalg.norm(p.isocenter_offset) for p in found], 20.0)
+    assert len({p.primary_angle for p in found}) == 20

@@ -5,7 +5,7 @@ import pytest
 
 from autocar_ros.config import SimulationConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.synthetic.scene import ECG_RATE, IODINE, Scene
 from autocar_ros.types import SeenBy
 
@@ -112,6 +112,18 @@ def test_reported_poses_err_as_asked_for():
     assert wrong.true_pose("a") == still.true_pose("a")
     assert 0 < abs(np.degrees(wrong.pose("a").primary_angle - wrong.true_pose("a").primary_angle)) < 8
     assert wrong.pose("a").isocenter_offset != wrong.true_pose("a").isocenter_offset
+
+
+def test_plane_b_alone_is_mistaken_and_a_table_move_changes_its_report():
+    scene = Scene(SimulationConfig(plane_b_turn=3.0, plane_b_shift=15.0, table_move=20.0, table_move_time=2.0, **SMALL))
+    still = Scene(SimulationConfig(**SMALL))
+    assert scene.pose("a", 9.0) == scene.true_pose("a") == still.true_pose("a")
+    before, after = (np.array(scene.pose("b", t).isocenter_offset) for t in (1.9, 2.0))
+    assert np.linalg.norm(before) == pytest.approx(15.0)
+    assert np.linalg.norm(after - before) == pytest.approx(20.0)
+    assert np.degrees(angle_between(scene.pose("b"), scene.true_pose("b"))) == pytest.approx(3.0, rel=0.03)
+    np.testing.assert_array_equal(scene.image("b", 3.0), still.image("b", 3.0))
+    assert still.pose("b", 9.0) == still.true_pose("b")
 
 
 def test_r_waves_stand_at_phase_zero():

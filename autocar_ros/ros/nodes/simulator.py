@@ -84,7 +84,8 @@ class SimulatorNode(StageNode):
         self._schedule.at(due["b"], partial(self._expose_next, due["a"]))
 
     def _send(self, plane: str, stamp: int, frame: Image) -> None:
-        self.publish(self._poses[plane], pose_to_msg(self._scene.pose(plane), stamp, optical_frame(plane)))
+        pose = self._scene.pose(plane, self._seconds(stamp))
+        self.publish(self._poses[plane], pose_to_msg(pose, stamp, optical_frame(plane)))
         self.publish(self._images[plane], frame, stamp)
 
     def _send_others(self, stamp_a: int, stamp_b: int) -> None:
