@@ -34,6 +34,7 @@ class Diagnostics:
         self.dropped: Counter[str] = Counter()  # by reason
         self.values: dict[str, str] = {}  # further figures of the node
         self._latency: deque[float] = deque(maxlen=_WINDOW)  # s
+        self._began = (0, 0.0)  # the node's clock in ns and the monotonic one in s when the last message was heard
         self._last_heard: dict[str, float] = {}
         self._expected: dict[str, float] = {}  # silence that is too long, s
         self._lasting: dict[str, tuple[bool, str]] = {}  # lasting troubles by their name: error?, text
@@ -46,12 +47,18 @@ class Diagnostics:
         """Count a message that arrived."""
         self.received[topic] += 1
         self._last_heard[topic] = self._monotonic()
+        self._began = self._node.get_clock().now().nanoseconds, self._last_heard[topic]
 
     def sent(self, topic: str, exposure_ns: int | None = None) -> None:
-        """Count a message that was published; with its exposure stamp it enters the latency."""
+        """Count a message that was published; with its exposure stamp it enters the latency.
+
+        The work on a message counts by the monotonic clock: a simulated one stands still for the node meanwhile.
+        """
         self.published[topic] += 1
         if exposure_ns is not None:
-            now = self._node.get_clock().now().nanoseconds
+            began, monotonic = self._began
+            worked = began + round((self._monotonic() - monotonic) * NANOSECONDS)
+            now = max(self._node.get_clock().now().nanoseconds, worked)
             self._latency.append((now - exposure_ns) / NANOSECONDS)
 
     def drop(self, reason: str, text: str, unexpected: bool = False, count: int = 1) -> None:

@@ -263,6 +263,16 @@ def test_reasons_are_readable():
     assert reason_of(ReconstructionError("")) == "reconstruction"
 
 
+def test_latency_counts_the_work_while_a_simulated_clock_stands_still(bench, echo):
+    now = [0.0]
+    found = Diagnostics(echo, lambda: now[0])
+    found.heard("/in")
+    now[0] = 2.0
+    found.sent("/out", echo.get_clock().now().nanoseconds)
+    (median,) = (float(v.value) for v in found.status().values if v.key == "latency_median_ms")
+    assert median == pytest.approx(2000, abs=50)
+
+
 def test_latency_percentiles_and_silence(bench, echo):
     now = [0.0]
     found = Diagnostics(echo, lambda: now[0])
