@@ -116,6 +116,27 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class ViewAlignment:
+    """What the images say about the pose of plane B against plane A, whose pose is taken as it is reported.
+
+    The corrections are added to the reported pose of B (`geometry.alignment.corrected`); zero where nothing was
+    estimated. A rotation of the detector in its plane is none of them: no `CArmPose` can express it.
+    """
+
+    shift: tuple[float, float] = (0.0, 0.0)  # px (column, row), of the principal point
+    primary: float = 0.0  # rad
+    secondary: float = 0.0  # rad
+    sid: float = 0.0  # mm
+    sod: float = 0.0  # mm
+    residual_before: float = np.nan  # 0..2, 1 - correlation of what both views absorb along epipolar lines
+    residual_after: float = np.nan
+    confidence: float = 0.0  # 0..1
+    # (3,) unit, world: along the epipolar lines of plane B; a shift this way moves the tree in depth, unseen by two views
+    unobservable: FloatArray = field(default_factory=lambda: np.full(3, np.nan))
+    reason: str = ""  # why the correction is not to be trusted; "" = it is
+
+
+@dataclass(frozen=True)
 class FramePair:
     """Vessel masks and poses of both planes at one heart phase."""
 
@@ -129,6 +150,7 @@ class FramePair:
     phase_b: float = np.nan
     phase_source: PhaseSource = PhaseSource.NONE
     key_frame: bool = False
+    alignment: ViewAlignment | None = None  # by which `pose_b` was corrected already; None: it is as reported
 
     def __post_init__(self) -> None:
         for name, mask, pose in (("A", self.mask_a, self.pose_a), ("B", self.mask_b, self.pose_b)):

@@ -50,8 +50,8 @@ def filled(message_type):
 def test_all_interfaces_are_there():
     assert [f"{path.parent.name}/{path.stem}" for path in SOURCES] == [
         "action/ComputeCatheterPath", "msg/CArmPose", "msg/EcgSamples", "msg/FramePair", "msg/PathSuggestion",
-        "msg/PathSuggestions", "msg/StenosisArray", "msg/VesselGraph", "srv/GetVesselGraph", "srv/IsPathValid",
-        "srv/SaveVesselGraph",
+        "msg/PathSuggestions", "msg/StenosisArray", "msg/VesselGraph", "msg/ViewAlignment", "srv/GetVesselGraph",
+        "srv/IsPathValid", "srv/SaveVesselGraph",
     ]  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from autocar_ros.types import (
     PhaseSource,
     SparseVolume,
     VesselGraph,
+    ViewAlignment,
 )
 from autocar_ros.vessels.stenosis import Stenosis
 
@@ -164,6 +165,7 @@ def pair_to_msg(pair: FramePair) -> ros.FramePair:
         phase_b=float(pair.phase_b),
         phase_source=int(pair.phase_source),
         key_frame=bool(pair.key_frame),
+        alignment=alignment_to_msg(pair.alignment),
     )
 
 
@@ -182,6 +184,46 @@ def pair_from_msg(message: ros.FramePair) -> FramePair:
         phase_b=message.phase_b,
         phase_source=PhaseSource(message.phase_source),
         key_frame=message.key_frame,
+        alignment=alignment_from_msg(message.alignment),
+    )
+
+
+def alignment_to_msg(alignment: ViewAlignment | None) -> ros.ViewAlignment:
+    """ViewAlignment message of a correction that was estimated, or of None."""
+    if alignment is None:
+        return ros.ViewAlignment(residual_before=np.nan, residual_after=np.nan)
+    x, y, z = (float(v) for v in alignment.unobservable)
+    return ros.ViewAlignment(
+        estimated=True,
+        shift=[float(v) for v in alignment.shift],
+        primary_angle=float(alignment.primary),
+        secondary_angle=float(alignment.secondary),
+        source_to_detector=alignment.sid * _M,
+        source_to_isocenter=alignment.sod * _M,
+        residual_before=float(alignment.residual_before),
+        residual_after=float(alignment.residual_after),
+        confidence=float(alignment.confidence),
+        unobservable=Vector3(x=x, y=y, z=z),
+        reason=alignment.reason,
+    )
+
+
+def alignment_from_msg(message: ros.ViewAlignment) -> ViewAlignment | None:
+    """Correction of a message; None when nothing was estimated."""
+    if not message.estimated:
+        return None
+    way = message.unobservable
+    return ViewAlignment(
+        shift=(float(message.shift[0]), float(message.shift[1])),
+        primary=message.primary_angle,
+        secondary=message.secondary_angle,
+        sid=message.source_to_detector / _M,
+        sod=message.source_to_isocenter / _M,
+        residual_before=message.residual_before,
+        residual_after=message.residual_after,
+        confidence=message.confidence,
+        unobservable=np.array([way.x, way.y, way.z]),
+        reason=message.reason,
     )
 
 

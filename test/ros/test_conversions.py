@@ -28,6 +28,7 @@ from autocar_ros.types import (
     PhaseSource,
     SparseVolume,
     VesselGraph,
+    ViewAlignment,
 )
 from autocar_ros.vessels.stenosis import Stenosis
 
@@ -231,6 +232,17 @@ def test_frame_pairs_round_trip():
     assert_same(pair().pose_b, found.pose_b)
     assert found.phase_a == pytest.approx(0.1)
     assert np.isnan(found.phase_b)
+
+
+def test_the_alignment_of_a_pair_round_trips():
+    assert c.pair_from_msg(over_the_wire(c.pair_to_msg(pair()))).alignment is None
+    alignment = ViewAlignment(
+        shift=(12.5, -3.0), primary=0.02, secondary=-0.01, sid=5.0, sod=-2.0, residual_before=0.75, residual_after=0.125,
+        confidence=0.5, unobservable=np.array([0.6, 0.0, 0.8]), reason="two shifts fit alike",
+    )  # fmt: skip
+    message = over_the_wire(c.pair_to_msg(replace(pair(), alignment=alignment)))
+    assert (message.alignment.source_to_detector, message.alignment.source_to_isocenter) == (0.005, -0.002)
+    assert_same(alignment, c.pair_from_msg(message).alignment)
 
 
 def test_a_pair_whose_mask_does_not_fit_its_pose_is_refused():
