@@ -1,0 +1,87 @@
+"""How well two views agree: what both show along corresponding epipolar lines must be the same.
+
+A plane through both X-ray sources cuts each image in a line (Aichert et al., IEEE TMI 34, 2015). The tangent of the
+angle of such a plane is a quotient of two linear forms of a pixel: a profile over a fan of planes costs one pass over
+the pixels, and a shift of the image changes two constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from autocar_ros.errors import InvalidInputError
+from autocar_ros.geometry.camera import Camera
+from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
+from autocar_ros.types import CArmPose, FloatArray
+
+PLANES = 400  # of a profile
+WIDTH = 0.2  # tangent of the angle on either side of the isocentre that they cover
+SMOOTHING = 1.0  # planes, standard deviation
+
+
+class Fan(NamedTuple):
+    """Planes through the X-ray sources of two views."""
+
+    first: FloatArray  # (2, 3) linear forms of a pixel (column, row, 1), whose quotient is the tangent of its plane
+    second: FloatArray
+    across: FloatArray  # (2,) px in the second view that a mm at the isocentre is across the epipolar lines
+
+
+def epipolar_fan(first: CArmPose, second: CArmPose) -> Fan:
+    """Planes of two views; raises `InvalidInputError` when both have one X-ray source."""
+    cameras = camera_from_pose(first), camera_from_pose(second)
+    baseline = cameras[1].source - cameras[0].source
+    if np.linalg.norm(baseline) < 1.0:
+        raise InvalidInputError("both views have one X-ray source: choose runs from different angles")
+    baseline = baseline / np.linalg.norm(baseline)
+    normal = np.cross(baseline, -(cameras[0].source + cameras[1].source))
+    normal /= np.linalg.norm(normal)  # of the plane through the isocentre
+    forms = [_forms(camera, baseline, normal) for camera in cameras]
+    (start, end), _ = cameras[1].project(np.stack([np.zeros(3), baseline]))
+    along = (end - start) / np.linalg.norm(end - start)
+    return Fan(forms[0], forms[1], np.array([-along[1], along[0]]) / mm_per_pixel(second))
+
+
+def agreement(
+    fan: Fan,
+    first: tuple[FloatArray, FloatArray],
+    second: tuple[FloatArray, FloatArray],
+    shifts: Sequence[float] | FloatArray = (0.0,),
+) -> FloatArray:
+    """Correlation (S,) -1..1 of the profiles of two views.
+
+    Parameters
+    ----------
+    first, second : pixels (N, 2) (column, row) and what they absorb (N,)
+    shifts : (S,) mm at the isocentre by which the pose of the second view is shifted across its epipolar lines
+    """
+    pixels, weight = second
+    forms = _values(fan.second, pixels)
+    step = fan.second[:, :2] @ fan.across
+    profiles = [_profile(_values(fan.first, first[0]), first[1])]
+    profiles += [_profile(forms - (step * shift)[:, None], weight) for shift in shifts]
+    centred = gaussian_filter1d(np.stack(profiles), SMOOTHING, axis=1)
+    centred -= centred.mean(axis=1, keepdims=True)
+    size = np.sqrt((centred**2).sum(axis=1))
+    return np.asarray(centred[1:] @ centred[0] / np.maximum(size[1:] * size[0], np.finfo(float).tiny))
+
+
+def _forms(camera: Camera, baseline: FloatArray, normal: FloatArray) -> FloatArray:
+    """Linear forms whose quotient is the tangent of the angle between a pixel's plane and the one of the isocentre."""
+    ray = np.linalg.inv(camera.matrix @ camera.rotation)
+    return np.stack([normal @ ray, np.cross(normal, baseline) @ ray])
+
+
+def _values(forms: FloatArray, pixels: FloatArray) -> FloatArray:
+    return np.asarray(forms[:, :2] @ pixels.T + forms[:, 2:])
+
+
+def _profile(forms: FloatArray, weight: FloatArray) -> FloatArray:
+    """What is absorbed (PLANES,) in each plane."""
+    plane = ((forms[0] / forms[1] / WIDTH + 1) * (PLANES / 2)).astype(np.int64)
+    inside = (plane >= 0) & (plane < PLANES)
+    return np.asarray(np.bincount(plane[inside], weight[inside], PLANES), np.float64)

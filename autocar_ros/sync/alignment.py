@@ -1,0 +1,185 @@
+"""Plane B aligned to plane A pair by pair, as long as frames come: solved once, then watched.
+
+A search over all corrections costs tens of milliseconds. It is made at the first vessels, at the first key frames, and
+when the views stop agreeing; every other pair only tells how well it agrees under the present correction and a step to
+both sides of it. A table move is a sudden drop of the agreement that another correction makes good.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import cv2
+import numpy as np
+
+from autocar_ros.config import AlignmentConfig
+from autocar_ros.geometry.alignment import VESSEL, How, Sighting, align, corrected, sighting
+from autocar_ros.geometry.consistency import Fan, agreement, epipolar_fan
+from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, ViewAlignment
+
+COARSER = 2  # px of a mask that are one of a sighting; the bins of a profile are wider
+FEWEST = 100  # such pixels of vessel in either plane from which on a pair tells something
+FILLED = 0.6  # of the usual number of them, from which on a pair is compared with others
+CONFIRMED = 0.03  # of the correlation: a correction that gains less is none, the reported pose is as good
+STEP = 1.0  # mm to either side of the present correction
+SMALLEST_STEP = 0.4  # mm by which it is refined
+LEARNED = 15  # pairs after which it may be
+USUAL = 45  # pairs of which the usual correlation is the median
+DROP = 0.05  # of the correlation below the usual one: suspicious
+MOVED = 3  # suspicious pairs in a row after which another correction is looked for, and searched again after
+PATIENCE = 15  # as many more
+BROKEN = 0.25  # drop of the correlation from which on the views agree no longer
+
+Views = tuple[Sighting, Sighting]
+
+
+class Aligner:
+    """Corrects plane B of one pair after the other (`correct`).
+
+    Attributes
+    ----------
+    moves : int
+        Table moves noticed so far.
+    """
+
+    def __init__(self, config: AlignmentConfig | None = None) -> None:
+        self._config = config or AlignmentConfig()
+        self.moves = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the correction and what led to it."""
+        self._alignment: ViewAlignment | None = None
+        self._keys: deque[Views] = deque(maxlen=self._config.window)  # well filled, of different moments
+        self._sizes: deque[int] = deque(maxlen=USUAL)  # vessel pixels of the emptier plane
+        self._start()
+
+    def correct(self, pair: FramePair) -> FramePair:
+        """Pair with `pose_b` corrected and its `alignment`; as it is when there is nothing to align.
+
+        Raises `InvalidInputError` when both planes have one X-ray source.
+        """
+        if self._config.align == "off" or (pair.pose_a.calibrated and pair.pose_b.calibrated):
+            return pair
+        views = _views(pair)
+        if views is not None:
+            self._learn(views, pair.key_frame)
+        present = self._alignment
+        if present is None:
+            return replace(pair, alignment=ViewAlignment(reason="not aligned yet: the views show no vessels"))
+        told = replace(present, reason="; ".join(filter(None, (present.reason, self._trouble))))
+        return replace(pair, pose_b=corrected(pair.pose_b, present), alignment=told)
+
+    def _learn(self, views: Views, key_frame: bool) -> None:
+        size = min(len(view.pixels) for view in views)
+        self._sizes.append(size)
+        if key_frame:
+            self._keys.append(views)
+        present = self._alignment
+        if present is None or (key_frame and self._is_unsure(present)):
+            self._take(self._solved(self._keys or [views]))
+        elif size >= FILLED * float(np.median(self._sizes)):
+            self._watch(views, present)
+
+    def _is_unsure(self, present: ViewAlignment) -> bool:
+        """Whether one more key frame is worth a search: the first of all, and any while it is not clear or not full."""
+        few = len(self._keys) < (self._config.window if self._config.align == "full" else 2)
+        return self._suspicious == 0 and (few or bool(present.reason))
+
+    def _solved(self, pairs: Sequence[Views]) -> ViewAlignment:
+        """Best correction of some pairs; none when the reported pose is as good."""
+        found = align(pairs, cast(How, self._config.align), self._config)
+        if found.residual_before - found.residual_after >= CONFIRMED:
+            return found
+        as_reported = 1 - found.residual_before
+        return ViewAlignment(
+            residual_before=found.residual_before,
+            residual_after=found.residual_before,
+            confidence=max(as_reported, found.confidence),
+            unobservable=found.unobservable,
+            reason="" if as_reported >= self._config.least_confidence else found.reason,
+        )
+
+    def _take(self, alignment: ViewAlignment) -> None:
+        self._alignment = alignment
+        self._start()
+
+    def _start(self) -> None:
+        """Begin to watch a new correction."""
+        self._usual: deque[float] = deque(maxlen=USUAL)  # correlation of pairs that agree
+        self._around: list[FloatArray] = []  # of such pairs: a step back, here, a step on
+        self._suspects: deque[Views] = deque(maxlen=MOVED)  # the last that do not
+        self._suspicious = 0  # in a row
+        self._trouble = ""
+
+    def _watch(self, views: Views, present: ViewAlignment) -> None:
+        """See whether a pair still agrees under the present correction."""
+        around = _agreement(views, present, (-STEP, 0.0, STEP))
+        usual = float(np.median(self._usual)) if self._usual else 1 - present.residual_after
+        if around[1] >= usual - DROP:
+            self._suspects.clear()
+            self._suspicious, self._trouble = 0, ""
+            self._refine(views, around, present)
+            return
+        self._suspects.append(views)
+        self._suspicious += 1
+        if self._suspicious >= MOVED and (self._suspicious - MOVED) % PATIENCE == 0:
+            self._search(usual, present)
+
+    def _search(self, usual: float, present: ViewAlignment) -> None:
+        """Look for a correction under which the pairs that do not agree any more do so again."""
+        now = float(np.mean([_agreement(views, present) for views in self._suspects]))
+        found = self._solved(self._suspects)
+        if 1 - found.residual_after >= now + CONFIRMED:
+            self.moves += bool(self._keys and not present.reason)
+            self._keys = deque(self._suspects, maxlen=self._config.window)
+            self._take(found)
+        elif now < usual - BROKEN:
+            self._trouble = f"the views agree on {max(now, 0):.0%} only, after {usual:.0%}: other artery or phase?"
+        else:
+            self._usual.clear()  # other vessels are filled: this is usual now
+            self._usual.append(now)
+
+    def _refine(self, views: Views, around: FloatArray, present: ViewAlignment) -> None:
+        """Go to the top of the parabola through the mean correlations, seldom and at most a step."""
+        self._usual.append(float(around[1]))
+        self._around.append(around)
+        if len(self._around) < LEARNED:
+            return
+        back, here, on = np.mean(self._around, axis=0)
+        self._around.clear()
+        curvature = 2 * here - back - on
+        if present.shift == (0.0, 0.0) or curvature <= 0:
+            return  # a reported pose that was confirmed stays
+        step = float(np.clip(STEP * (on - back) / (2 * curvature), -STEP, STEP))
+        if abs(step) >= SMALLEST_STEP:
+            column, row = present.shift + step * _fan(views, present).across
+            self._alignment = replace(present, shift=(float(column), float(row)), residual_after=1 - float(here))
+
+
+def _views(pair: FramePair) -> Views | None:
+    """What both planes show; None when one of them shows hardly any vessels."""
+    found = [_coarse(mask, pose) for mask, pose in ((pair.mask_a, pair.pose_a), (pair.mask_b, pair.pose_b))]
+    first, second = found
+    return None if first is None or second is None else (first, second)
+
+
+def _coarse(mask: Mask, pose: CArmPose) -> Sighting | None:
+    small = np.ascontiguousarray(mask[::COARSER, ::COARSER])
+    if cv2.countNonZero(cv2.inRange(small, VESSEL, 255)) < FEWEST:
+        return None
+    seen = sighting(small, pose)
+    return replace(seen, pixels=COARSER * seen.pixels)
+
+
+def _fan(views: Views, alignment: ViewAlignment) -> Fan:
+    return epipolar_fan(views[0].pose, corrected(views[1].pose, alignment))
+
+
+def _agreement(views: Views, alignment: ViewAlignment, shifts: Sequence[float] = (0.0,)) -> FloatArray:
+    """Correlation (S,) of two views under a correction and so many mm more."""
+    first, second = ((view.pixels, view.weight) for view in views)
+    return agreement(_fan(views, alignment), first, second, shifts)
