@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autocar_ros.config import ReconstructionConfig, SegmentationConfig, SynchronizationConfig, TrackingConfig
+from autocar_ros.config import (
+    AlignmentConfig,
+    ReconstructionConfig,
+    SegmentationConfig,
+    SynchronizationConfig,
+    TrackingConfig,
+)
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.carm import angle_between
 from autocar_ros.imaging.segmentation import segmenter_for
@@ -16,6 +22,7 @@ from autocar_ros.sbp.fusion import completed, fuse
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import evidence, observe
 from autocar_ros.sbp.prediction import guided, network_for, predict, ridge_cloud
+from autocar_ros.sync.alignment import Aligner
 from autocar_ros.sync.pairing import Pairing
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, SparseVolume, VesselGraph
@@ -34,7 +41,7 @@ class Reconstruction(NamedTuple):
 
 
 class Pipeline:
-    """Segmentation, synchronisation, reconstruction and tracking of two planes, without ROS.
+    """Segmentation, synchronisation, alignment, reconstruction and tracking of two planes, without ROS.
 
     `pose_a`, `pose_b` are the poses of the next frames and may be set anew between steps. `pairing` takes an ECG;
     `problem` says why the last reconstruction failed, or is "".
@@ -48,10 +55,12 @@ class Pipeline:
         synchronization: SynchronizationConfig | None = None,
         reconstruction: ReconstructionConfig | None = None,
         tracking: TrackingConfig | None = None,
+        alignment: AlignmentConfig | None = None,
     ) -> None:
         self.pose_a, self.pose_b = pose_a, pose_b
         self.segmenter = segmenter_for(segmentation)
         self.pairing = Pairing(synchronization or SynchronizationConfig())
+        self.aligner = Aligner(alignment)
         self.reconstruction = reconstruction or ReconstructionConfig()
         self.network = network_for(self.reconstruction)
         self.tracker = Tracker(tracking or TrackingConfig())
@@ -68,14 +77,16 @@ class Pipeline:
         pair = self.pairing.take()
         if pair is None:
             return self.graph
-        # 3. A new graph, at key frames
+        # 3. Where does plane B really look from?
+        pair = self.aligner.correct(pair)
+        # 4. A new graph, at key frames
         new = None
         if pair.key_frame or self.graph is None:
             try:
                 new, self.problem = reconstruct(pair, self.reconstruction, self.network).graph, ""
             except ReconstructionError as error:
                 self.problem = str(error)
-        # 4. The living graph follows every pair
+        # 5. The living graph follows every pair
         self.graph = self.tracker.update(pair, new)
         return self.graph
 
@@ -105,7 +116,7 @@ def reconstruct(
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium
     skeleton = build_skeleton(cloud, between, config)
     graph = measure_graph(skeleton, cloud, seen.lines, seen.cameras, seen.outside)
-    graph = _judged(graph).with_(
+    graph = _judged(graph, pair).with_(
         stamp_a_ns=pair.stamp_a_ns,
         stamp_b_ns=pair.stamp_b_ns,
         phase=pair.phase_a,
@@ -123,9 +134,11 @@ def _check_angle(pair: FramePair, config: ReconstructionConfig) -> None:
         )
 
 
-def _judged(graph: VesselGraph) -> VesselGraph:
+def _judged(graph: VesselGraph, pair: FramePair) -> VesselGraph:
     worst = int(np.argmin(graph.coverage))
-    if graph.coverage[worst] >= POOR_COVERAGE:
-        return graph
-    reason = f"explains only {graph.coverage[worst]:.0%} of the vessels of plane {'AB'[worst]}"
-    return graph.with_(status=GraphStatus.DEGRADED, status_reason=reason)
+    reasons = []
+    if pair.alignment is not None and pair.alignment.reason:
+        reasons.append(f"alignment of plane B: {pair.alignment.reason}")
+    if graph.coverage[worst] < POOR_COVERAGE:
+        reasons.append(f"explains only {graph.coverage[worst]:.0%} of the vessels of plane {'AB'[worst]}")
+    return graph.with_(status=GraphStatus.DEGRADED, status_reason="; ".join(reasons)) if reasons else graph

@@ -10,6 +10,7 @@ from std_msgs.msg import Header
 from autocar_ros.types import NANOSECONDS
 
 WORLD_FRAME = "carm_isocenter"
+CORRECTED_FRAME = "plane_b_corrected_optical_frame"  # of plane B where the alignment finds it
 
 
 def optical_frame(plane: str) -> str:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from autocar_ros.config import AlignmentConfig
+from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.alignment import VESSEL, How, Sighting, align, corrected, sighting
 from autocar_ros.geometry.consistency import Fan, agreement, epipolar_fan
 from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, ViewAlignment
@@ -58,18 +59,19 @@ class Aligner:
         self._start()
 
     def correct(self, pair: FramePair) -> FramePair:
-        """Pair with `pose_b` corrected and its `alignment`; as it is when there is nothing to align.
-
-        Raises `InvalidInputError` when both planes have one X-ray source.
-        """
+        """Pair with `pose_b` corrected and its `alignment`; as it is when there is nothing to align."""
         if self._config.align == "off" or (pair.pose_a.calibrated and pair.pose_b.calibrated):
             return pair
         views = _views(pair)
         if views is not None:
-            self._learn(views, pair.key_frame)
+            try:
+                self._learn(views, pair.key_frame)
+            except InvalidInputError as error:
+                self._trouble = str(error)
         present = self._alignment
         if present is None:
-            return replace(pair, alignment=ViewAlignment(reason="not aligned yet: the views show no vessels"))
+            why = self._trouble or "the views show hardly any vessels"
+            return replace(pair, alignment=ViewAlignment(reason=f"not aligned yet: {why}"))
         told = replace(present, reason="; ".join(filter(None, (present.reason, self._trouble))))
         return replace(pair, pose_b=corrected(pair.pose_b, present), alignment=told)
 

@@ -160,6 +160,8 @@ class Tracker:
     def _observe(self, pair: FramePair) -> tuple[Views, list[str]]:
         """Centreline of each plane or why it shows none, and what else is wrong with the pair."""
         frozen, notes = self._repeats.check(pair)
+        if pair.alignment is not None and pair.alignment.reason:
+            notes.append(f"alignment of plane B: {pair.alignment.reason}")
         poses = (pair.pose_a, pair.pose_b)
         if poses != self._poses:
             self._poses, self._cameras = poses, (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))

@@ -1,4 +1,4 @@
-"""Node `synchronization`: masks, poses and ECG of two planes to pairs of one heart phase."""
+"""Node `synchronization`: masks, poses and ECG of two planes to pairs of one heart phase, plane B aligned to A."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import Transform
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from autocar_ros.config import SynchronizationConfig
+from autocar_ros.config import AlignmentConfig, SynchronizationConfig
 from autocar_ros.errors import PoseError
 from autocar_ros.msg import CArmPose, EcgSamples, FramePair
 from autocar_ros.ros import qos
-from autocar_ros.ros.conversions import ecg_from_msg, pair_to_msg, pose_from_camera_info, pose_from_msg
+from autocar_ros.ros.conversions import ecg_from_msg, pair_to_msg, pose_from_camera_info, pose_from_msg, pose_to_msg
 from autocar_ros.ros.images import image_from_msg
 from autocar_ros.ros.lifecycle import StageNode, main
-from autocar_ros.ros.stamps import WORLD_FRAME, to_ns
+from autocar_ros.ros.stamps import CORRECTED_FRAME, WORLD_FRAME, to_ns
+from autocar_ros.sync.alignment import Aligner
 from autocar_ros.sync.pairing import Pairing, remedy
+from autocar_ros.types import FramePair as Pair
 
 _STATIC = 100  # messages on /tf_static that are taken at once: each broadcaster latches its own
 
@@ -27,10 +30,11 @@ _STATIC = 100  # messages on /tf_static that are taken at once: each broadcaster
 class SynchronizationNode(StageNode):
     """``plane_x/mask``, ``plane_x/carm_pose`` (or ``camera_info`` and TF) and ``ecg`` to ``frame_pair``.
 
-    A plane that has sent a `CArmPose` is not listened to on ``camera_info`` any more: there it may be our own.
+    The pose of plane B is the corrected one, which is also sent as ``plane_b/carm_pose_corrected``. A plane that has
+    sent a `CArmPose` is not listened to on ``camera_info`` any more: there it may be our own.
     """
 
-    configs = (SynchronizationConfig,)
+    configs = (SynchronizationConfig, AlignmentConfig)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("synchronization", **kwargs)
@@ -38,12 +42,14 @@ class SynchronizationNode(StageNode):
     def prepare(self) -> None:
         """Start with empty buffers."""
         self._pairs = self.output(FramePair, "frame_pair")
+        self._corrected = self.output(CArmPose, "plane_b/carm_pose_corrected")
         self._transforms: dict[str, Transform] = {}  # kept while configured: /tf_static tells each only once
         self.reconfigure()
 
     def reconfigure(self) -> None:
-        """Take over parameters; frames that wait for a partner are forgotten."""
+        """Take over parameters; frames that wait for a partner and the alignment are forgotten."""
         self._pairing = Pairing(self.parameters[SynchronizationConfig])
+        self._aligner = Aligner(self.parameters[AlignmentConfig])
         self._reported: Counter[str] = Counter()
         self._posed: set[str] = set()  # planes that send CArmPose
 
@@ -60,15 +66,33 @@ class SynchronizationNode(StageNode):
         self.every(1.0, self._report, Clock(clock_type=ClockType.STEADY_TIME))
 
     def clear(self) -> None:
-        """Forget frames, poses and ECG."""
+        """Forget frames, poses, ECG and alignment."""
         self._pairing.reset()
+        self._aligner.reset()
         self._posed.clear()
 
     def _on_mask(self, plane: str, message: Image) -> None:
         self._pairing.add_mask(plane, to_ns(message.header.stamp), image_from_msg(message))
         pair = self._pairing.take()
         if pair is not None:
+            pair = self._aligner.correct(pair)
             self.publish(self._pairs, pair_to_msg(pair), pair.stamp_a_ns)
+            self._tell_alignment(pair)
+
+    def _tell_alignment(self, pair: Pair) -> None:
+        self.publish(self._corrected, pose_to_msg(pair.pose_b, pair.stamp_b_ns, CORRECTED_FRAME))
+        found = pair.alignment
+        if found is None:
+            return
+        (column, row), turn = found.shift, np.degrees((found.primary, found.secondary))
+        self.diagnostics.values |= {
+            "plane_b_shift_px": f"{column:.1f} {row:.1f}",
+            "plane_b_turn_deg": f"{turn[0]:.2f} {turn[1]:.2f}",
+            "plane_b_residual": f"{found.residual_before:.2f} -> {found.residual_after:.2f}",
+            "plane_b_confidence": f"{found.confidence:.2f}",
+            "table_moves": str(self._aligner.moves),
+        }
+        self.diagnostics.trouble("alignment", f"plane B: {found.reason}" if found.reason else None, error=False)
 
     def _on_pose(self, plane: str, message: CArmPose) -> None:
         self._posed.add(plane)

@@ -19,7 +19,7 @@ from autocar_ros.ros import conversions, qos
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.markers import MarkerKey, deletions, graph_markers, stenosis_markers
-from autocar_ros.ros.stamps import graph_stamp, optical_frame, pair_stamp, to_ns
+from autocar_ros.ros.stamps import CORRECTED_FRAME, graph_stamp, optical_frame, pair_stamp, to_ns
 from autocar_ros.types import NANOSECONDS, VesselGraph
 from autocar_ros.vessels.stenosis import Stenosis
 
@@ -29,7 +29,7 @@ _REMEMBERED = 320  # frames and poses kept for their graph: in mode phase one se
 class VisualizationNode(StageNode):
     """``vessel_graph`` to markers and points, with frames and poses to overlays, with ``stenoses`` to labels.
 
-    CArmPose to CameraInfo and TF.
+    CArmPose to CameraInfo and TF; plane B also as the alignment corrects it.
     """
 
     configs = (VisualizationConfig,)
@@ -43,6 +43,7 @@ class VisualizationNode(StageNode):
         self._points = self.output(PointCloud2, "vessel_graph/points")
         self._overlays = {p: self.output(Image, f"plane_{p}/overlay") for p in "ab"}
         self._infos = {p: self.output(CameraInfo, f"plane_{p}/camera_info") for p in "ab"}
+        self._corrected_info = self.output(CameraInfo, "plane_b/camera_info_corrected")
         self._transforms = self.output(TFMessage, "/tf")
         self._shown: set[MarkerKey] = set()
         self.clear()
@@ -52,7 +53,10 @@ class VisualizationNode(StageNode):
         for plane in "ab":
             name = f"plane_{plane}"
             self.input(Image, f"{name}/image_raw", partial(self._on_image, plane), qos.stream())
-            self.input(ros.CArmPose, f"{name}/carm_pose", partial(self._on_pose, plane), qos.stream(), ordered=False)
+            told = partial(self._on_pose, self._infos[plane], optical_frame(plane))
+            self.input(ros.CArmPose, f"{name}/carm_pose", told, qos.stream(), ordered=False)
+        corrected = partial(self._on_pose, self._corrected_info, CORRECTED_FRAME)
+        self.input(ros.CArmPose, "plane_b/carm_pose_corrected", corrected, qos.stream(), ordered=False)
         self.input(FramePair, "frame_pair", self._on_pair, stamp=pair_stamp)
         self.input(ros.StenosisArray, "stenoses", self._on_stenoses, ordered=False)
         self.input(ros.VesselGraph, "vessel_graph", self._on_graph, ordered=False, needed=True, stamp=graph_stamp)
@@ -71,9 +75,9 @@ class VisualizationNode(StageNode):
         for plane, pose in (("a", message.pose_a), ("b", message.pose_b)):
             _remember(self._poses, (plane, to_ns(pose.header.stamp)), pose)
 
-    def _on_pose(self, plane: str, message: ros.CArmPose) -> None:
-        pose, stamp, frame = conversions.pose_from_msg(message), to_ns(message.header.stamp), optical_frame(plane)
-        self.publish(self._infos[plane], conversions.camera_info(pose, stamp, frame))
+    def _on_pose(self, infos: Any, frame: str, message: ros.CArmPose) -> None:
+        pose, stamp = conversions.pose_from_msg(message), to_ns(message.header.stamp)
+        self.publish(infos, conversions.camera_info(pose, stamp, frame))
         self.publish(self._transforms, TFMessage(transforms=[conversions.camera_transform(pose, stamp, frame)]))
 
     def _on_stenoses(self, message: ros.StenosisArray) -> None:
