@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
 
 from autocar_ros.config import AlignmentConfig
 from autocar_ros.errors import InvalidInputError
@@ -29,7 +30,7 @@ STEP = 0.5  # mm between tried shifts
 NEAR = 3.0  # mm: shifts nearer to each other than this are one peak
 PLANES = 400  # epipolar planes of a profile
 FAN = 0.2  # rad on either side of the isocentre that they cover
-CLEAR = 0.2  # by which the best shift correlates more than the next of full confidence
+CLEAR = 0.3  # by which the best shift correlates more than the next of full confidence
 
 How = Literal["shift", "full"]
 
@@ -86,8 +87,11 @@ def align(
     tried = np.arange(-config.largest_shift, config.largest_shift + STEP / 2, STEP)
     score = np.mean([_scores(first, second, tried) for first, second in pairs], axis=0)
     best = int(score.argmax())
-    far = np.abs(tried - tried[best]) > NEAR
-    confidence = float(np.clip((score[best] - score[far].max()) / CLEAR, 0, 1)) * max(float(score[best]), 0.0)
+    far = np.zeros(len(tried), np.bool_)  # other peaks: where the score falls to both sides
+    far[find_peaks(score)[0]] = True
+    far &= np.abs(tried - tried[best]) > NEAR
+    gap = score[best] - score[far].max(initial=-1.0)
+    confidence = float(np.clip(gap / CLEAR, 0, 1)) * max(float(score[best]), 0.0)
     cameras = [camera_from_pose(view.pose) for view in pairs[0]]
     baseline = _plane_axes(*cameras)[0]
     column, row = _across(cameras[1], baseline) * (tried[best] / mm_per_pixel(pairs[0][1].pose))

@@ -21,6 +21,7 @@ from autocar_ros.types import CArmPose, FloatArray
 PLANES = 400  # of a profile
 WIDTH = 0.2  # tangent of the angle on either side of the isocentre that they cover
 SMOOTHING = 1.0  # planes, standard deviation
+BROAD = 15.0  # planes: wider features of a profile are left out, any two trees have them in common
 
 
 class Fan(NamedTuple):
@@ -64,10 +65,19 @@ def agreement(
     step = fan.second[:, :2] @ fan.across
     profiles = [_profile(_values(fan.first, first[0]), first[1])]
     profiles += [_profile(forms - (step * shift)[:, None], weight) for shift in shifts]
-    centred = gaussian_filter1d(np.stack(profiles), SMOOTHING, axis=1)
-    centred -= centred.mean(axis=1, keepdims=True)
+    centred = _features(np.stack(profiles))
     size = np.sqrt((centred**2).sum(axis=1))
     return np.asarray(centred[1:] @ centred[0] / np.maximum(size[1:] * size[0], np.finfo(float).tiny))
+
+
+def _features(profiles: FloatArray) -> FloatArray:
+    """What tells one tree from another in profiles (S, PLANES), of mean 0.
+
+    The root keeps a vessel that runs along an epipolar line from outweighing all others.
+    """
+    root = np.sqrt(gaussian_filter1d(profiles, SMOOTHING, axis=1))
+    fine = gaussian_filter1d(root, SMOOTHING, axis=1) - gaussian_filter1d(root, BROAD, axis=1)
+    return np.asarray(fine - fine.mean(axis=1, keepdims=True))
 
 
 def _forms(camera: Camera, baseline: FloatArray, normal: FloatArray) -> FloatArray:

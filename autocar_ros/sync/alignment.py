@@ -30,8 +30,7 @@ SMALLEST_STEP = 0.4  # mm by which it is refined
 LEARNED = 15  # pairs after which it may be
 USUAL = 45  # pairs of which the usual correlation is the median
 DROP = 0.05  # of the correlation below the usual one: suspicious
-MOVED = 3  # suspicious pairs in a row after which another correction is looked for, and searched again after
-PATIENCE = 15  # as many more
+MOVED = 3  # suspicious pairs in a row after which another correction is looked for
 BROKEN = 0.25  # drop of the correlation from which on the views agree no longer
 
 Views = tuple[Sighting, Sighting]
@@ -48,6 +47,7 @@ class Aligner:
 
     def __init__(self, config: AlignmentConfig | None = None) -> None:
         self._config = config or AlignmentConfig()
+        self._fan: tuple[tuple[CArmPose, CArmPose], Fan] | None = None  # of the last poses
         self.moves = 0
         self.reset()
 
@@ -119,7 +119,7 @@ class Aligner:
 
     def _watch(self, views: Views, present: ViewAlignment) -> None:
         """See whether a pair still agrees under the present correction."""
-        around = _agreement(views, present, (-STEP, 0.0, STEP))
+        around = self._agreement(views, present, (-STEP, 0.0, STEP))
         usual = float(np.median(self._usual)) if self._usual else 1 - present.residual_after
         if around[1] >= usual - DROP:
             self._suspects.clear()
@@ -128,12 +128,13 @@ class Aligner:
             return
         self._suspects.append(views)
         self._suspicious += 1
-        if self._suspicious >= MOVED and (self._suspicious - MOVED) % PATIENCE == 0:
+        tries, left = divmod(self._suspicious, MOVED)
+        if left == 0 and tries.bit_count() == 1:  # after 3, 6, 12, 24 ... pairs
             self._search(usual, present)
 
     def _search(self, usual: float, present: ViewAlignment) -> None:
         """Look for a correction under which the pairs that do not agree any more do so again."""
-        now = float(np.mean([_agreement(views, present) for views in self._suspects]))
+        now = float(np.mean([self._agreement(views, present) for views in self._suspects]))
         found = self._solved(self._suspects)
         if 1 - found.residual_after >= now + CONFIRMED:
             self.moves += bool(self._keys and not present.reason)
@@ -158,8 +159,19 @@ class Aligner:
             return  # a reported pose that was confirmed stays
         step = float(np.clip(STEP * (on - back) / (2 * curvature), -STEP, STEP))
         if abs(step) >= SMALLEST_STEP:
-            column, row = present.shift + step * _fan(views, present).across
+            column, row = present.shift + step * self._fan_of(views, present).across
             self._alignment = replace(present, shift=(float(column), float(row)), residual_after=1 - float(here))
+
+    def _agreement(self, views: Views, alignment: ViewAlignment, shifts: Sequence[float] = (0.0,)) -> FloatArray:
+        """Correlation (S,) of two views under a correction and so many mm more."""
+        first, second = ((view.pixels, view.weight) for view in views)
+        return agreement(self._fan_of(views, alignment), first, second, shifts)
+
+    def _fan_of(self, views: Views, alignment: ViewAlignment) -> Fan:
+        poses = views[0].pose, corrected(views[1].pose, alignment)
+        if self._fan is None or self._fan[0] != poses:
+            self._fan = poses, epipolar_fan(*poses)
+        return self._fan[1]
 
 
 def _views(pair: FramePair) -> Views | None:
@@ -175,13 +187,3 @@ def _coarse(mask: Mask, pose: CArmPose) -> Sighting | None:
         return None
     seen = sighting(small, pose)
     return replace(seen, pixels=COARSER * seen.pixels)
-
-
-def _fan(views: Views, alignment: ViewAlignment) -> Fan:
-    return epipolar_fan(views[0].pose, corrected(views[1].pose, alignment))
-
-
-def _agreement(views: Views, alignment: ViewAlignment, shifts: Sequence[float] = (0.0,)) -> FloatArray:
-    """Correlation (S,) of two views under a correction and so many mm more."""
-    first, second = ((view.pixels, view.weight) for view in views)
-    return agreement(_fan(views, alignment), first, second, shifts)
