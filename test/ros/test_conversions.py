@@ -237,8 +237,8 @@ def test_frame_pairs_round_trip():
 def test_the_alignment_of_a_pair_round_trips():
     assert c.pair_from_msg(over_the_wire(c.pair_to_msg(pair()))).alignment is None
     alignment = ViewAlignment(
-        shift=(12.5, -3.0), primary=0.02, secondary=-0.01, sid=5.0, sod=-2.0, residual_before=0.75, residual_after=0.125,
-        confidence=0.5, unobservable=np.array([0.6, 0.0, 0.8]), reason="two shifts fit alike",
+        shift=(12.5, -3.0), primary=0.02, secondary=-0.01, sid=5.0, sod=-2.0, residual_before=0.75,
+        residual_after=0.125, confidence=0.5, unobservable=np.array([0.6, 0.0, 0.8]), reason="two shifts fit alike",
     )  # fmt: skip
     message = over_the_wire(c.pair_to_msg(replace(pair(), alignment=alignment)))
     assert (message.alignment.source_to_detector, message.alignment.source_to_isocenter) == (0.005, -0.002)

@@ -68,6 +68,17 @@ def test_planes_may_expose_apart(bench):
     assert truth[0].skew == pytest.approx(0.02)
 
 
+def test_a_table_move_changes_the_reported_pose_of_plane_b_in_mid_run(bench):
+    node = simulate(bench, plane_b_shift=15.0, table_move=20.0, table_move_time=0.3)
+    poses = {p: bench.got[f"/plane_{p}/carm_pose"] for p in "ab"}
+    bench.wait(lambda: len({m.isocenter_offset.x for m in poses["b"]}) == 2, "the table does not move")
+    true = node._scene.true_pose("b")
+    first, last = c.pose_from_msg(poses["b"][0]), c.pose_from_msg(poses["b"][-1])
+    assert np.linalg.norm(np.subtract(first.isocenter_offset, true.isocenter_offset)) == pytest.approx(15.0)
+    assert np.linalg.norm(np.subtract(last.isocenter_offset, first.isocenter_offset)) == pytest.approx(20.0)
+    assert len({m.isocenter_offset.x for m in poses["a"]}) == 1
+
+
 def test_mono16(bench):
     simulate(bench, encoding="mono16")
     bench.wait(lambda: bench.got["/plane_a/image_raw"], "no frames")

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from ros.probe import BEST_EFFORT
-from ros.scenes import POSE_A, POSE_B, mask, tree
+from ros.scenes import POSE_A, POSE_B, SIZE, mask, tree
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
+from autocar_ros.geometry.carm import mm_per_pixel, shift_image
+from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.msg import CArmPose, EcgSamples, FramePair
 from autocar_ros.ros import conversions as c
 from autocar_ros.ros import qos
@@ -225,3 +227,48 @@ def test_bad_ecg_is_counted(planes, bench):
     planes.send_both(1.0)
     planes.expect_pairs(1)
     assert np.isnan(planes.pairs[0].phase_a)
+
+
+def aligned(planes, bench, **poses):
+    """Pairs of three seconds with the poses given for both planes."""
+    corrected = bench.collect(CArmPose, "/plane_b/carm_pose_corrected")
+    bench.wait_matched("/plane_b/carm_pose_corrected")
+    for k in range(8):
+        for plane in "ab":
+            planes.send_pose(plane, 1 + k / 4, poses.get(plane))
+            planes.send_mask(plane, 1 + k / 4)
+    planes.expect_pairs(8)
+    bench.wait(lambda: len(corrected) >= 8, "no corrected pose")
+    return [c.pair_from_msg(m) for m in planes.pairs], [c.pose_from_msg(m) for m in corrected]
+
+
+def test_the_pose_of_plane_b_is_corrected(planes, bench):
+    fan = epipolar_fan(POSE_A, POSE_B)
+    off = 15.0 * fan.across  # px, of 15 mm of table shift
+    pairs, corrected = aligned(planes, bench, b=shift_image(POSE_B, *-off))
+    for pair, pose in zip(pairs, corrected, strict=True):
+        left = (np.array(pair.pose_b.center) - POSE_B.center) @ fan.across * mm_per_pixel(POSE_B) ** 2
+        assert abs(left) < 1.5  # mm
+        assert pose == pair.pose_b
+        assert pair.alignment.residual_after < 0.2 < pair.alignment.residual_before
+        assert pair.pose_a == c.pose_from_msg(c.pose_to_msg(POSE_A, 0, ""))
+    bench.wait(lambda: bench.value(planes.node, "plane_b_shift_px"), "the diagnostics do not tell the shift")
+
+
+def test_align_off_leaves_poses_alone(bench):
+    wrong = shift_image(POSE_B, 20, 10)
+    pairs, corrected = aligned(Planes(bench, align="off"), bench, b=wrong)
+    assert {pair.alignment for pair in pairs} == {None}
+    assert all(pose.center == pytest.approx(wrong.center) for pose in corrected)
+
+
+def test_views_that_do_not_fit_are_told(planes, bench):
+    other = (np.random.default_rng(0).random((SIZE, SIZE)) < 0.05).astype(np.uint8) * 255
+    for k in range(4):
+        planes.send_pose("a", 1 + k / 4)
+        planes.send_pose("b", 1 + k / 4)
+        planes.send_mask("a", 1 + k / 4)
+        planes.send_mask("b", 1 + k / 4, other)
+    planes.expect_pairs(4)
+    assert all(pair.alignment.reason for pair in planes.pairs)
+    planes.expect_message("plane B: ")

@@ -14,7 +14,7 @@ from autocar_ros.ros import conversions as c
 from autocar_ros.ros import qos
 from autocar_ros.ros.nodes.tracking import TrackingNode
 from autocar_ros.srv import GetVesselGraph, SaveVesselGraph
-from autocar_ros.types import GraphStatus
+from autocar_ros.types import GraphStatus, ViewAlignment
 from autocar_ros.vessels.tree import keep_nodes
 
 SECOND = 10**9
@@ -72,6 +72,17 @@ def test_stenoses_are_told_once_a_second_while_the_graph_is_to_be_trusted(bench,
     assert found.branch == 1
     assert found.diameter_stenosis == pytest.approx(0.6, abs=0.1)
     assert found.reference_diameter == pytest.approx(3.0, rel=0.1)
+
+
+def test_a_doubtful_alignment_makes_the_graph_degraded(bench, tracking):
+    start(bench, tracking)
+    doubt = ViewAlignment(confidence=0.2, reason="two shifts fit alike: 3 and 20 mm")
+    for seconds, alignment in ((1.1, doubt), (1.2, replace(doubt, reason=""))):
+        one = replace(pair(stamp_ns=round(seconds * SECOND)), alignment=alignment)
+        send(bench, tracking, bench.pairs, c.pair_to_msg(one))
+    bench.wait(lambda: len(bench.graphs) >= 3, "no third graph")
+    assert [g.status for g in bench.graphs[:3]] == [GraphStatus.OK, GraphStatus.DEGRADED, GraphStatus.OK]
+    assert "alignment of plane B: two shifts fit alike" in bench.graphs[1].status_reason
 
 
 def test_no_graph_before_a_reconstruction(bench, tracking):

@@ -7,6 +7,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
+from autocar_ros.geometry.carm import shift_image
 from autocar_ros.msg import CArmPose, FramePair, VesselGraph
 from autocar_ros.ros import conversions as c
 from autocar_ros.ros.clouds import unpack_cloud
@@ -110,6 +111,16 @@ def test_poses_give_camera_info_and_tf(bench, shown):
     assert (transform.header.frame_id, transform.child_frame_id) == ("carm_isocenter", "plane_a_optical_frame")
     back = c.pose_from_camera_info(bench.got["/plane_a/camera_info"][0], transform.transform)
     assert back.primary_angle == pytest.approx(POSE_A.primary_angle)
+
+
+def test_the_corrected_plane_has_its_own_frame(bench, shown):
+    infos = bench.collect(CameraInfo, "/plane_b/camera_info_corrected")
+    bench.wait_matched("/plane_b/camera_info_corrected")
+    poses = bench.sender(CArmPose, "/plane_b/carm_pose_corrected", BEST_EFFORT)
+    send(bench, shown, poses, c.pose_to_msg(shift_image(POSE_B, 20, -10), 5, "whatever"))
+    bench.wait(lambda: infos and bench.got["/tf"], "no camera_info or tf")
+    assert bench.got["/tf"][0].transforms[0].child_frame_id == "plane_b_corrected_optical_frame"
+    assert infos[0].k[2] == pytest.approx(POSE_B.center[0] + 20)
 
 
 def test_bad_pose_and_torn_graph_are_counted(bench, shown):
