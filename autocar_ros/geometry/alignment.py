@@ -15,22 +15,23 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.optimize import least_squares
 from scipy.signal import find_peaks
 
 from autocar_ros.config import AlignmentConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.geometry.camera import Camera
-from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel, shift_image
-from autocar_ros.geometry.consistency import agreement, epipolar_fan
+from autocar_ros.geometry.carm import camera_from_pose, shift_image
+from autocar_ros.geometry.consistency import Absorbed, agreement, difference, epipolar_fan
 from autocar_ros.types import CArmPose, FloatArray, Mask, ViewAlignment
 
 VESSEL = 128  # of vessel probability 0..255 (FramePair.msg)
 STEP = 0.5  # mm between tried shifts
 NEAR = 3.0  # mm: shifts nearer to each other than this are one peak
-PLANES = 400  # epipolar planes of a profile
-FAN = 0.2  # rad on either side of the isocentre that they cover
 CLEAR = 0.3  # by which the best shift correlates more than the next of full confidence
+PRIOR = 0.1  # of a pose that is off by its usual error, against profiles that have nothing in common
+PROBE = 0.1  # usual errors, for slopes
+ROUNDS = 6  # of least squares
+WORTH = 0.03  # of the correlation that angles and distances must gain
 
 How = Literal["shift", "full"]
 
@@ -42,6 +43,14 @@ class Sighting:
     pixels: FloatArray  # (N, 2) px (column, row)
     weight: FloatArray  # (N,) > 0
     pose: CArmPose
+
+    @property
+    def absorbed(self) -> Absorbed:
+        """Pixels and weight."""
+        return self.pixels, self.weight
+
+
+Pairs = Sequence[tuple[Sighting, Sighting]]
 
 
 def sighting(mask: Mask, pose: CArmPose, absorbed: NDArray[np.floating] | None = None) -> Sighting:
@@ -66,9 +75,7 @@ def sighting(mask: Mask, pose: CArmPose, absorbed: NDArray[np.floating] | None =
     return Sighting(np.stack([column, row], 1).astype(float), value[row, column].astype(float), pose)
 
 
-def align(
-    pairs: Sequence[tuple[Sighting, Sighting]], how: How = "shift", config: AlignmentConfig | None = None
-) -> ViewAlignment:
+def align(pairs: Pairs, how: How = "shift", config: AlignmentConfig | None = None) -> ViewAlignment:
     """Correction of plane B under which it agrees with plane A.
 
     Parameters
@@ -84,26 +91,61 @@ def align(
     config = config or AlignmentConfig()
     if not pairs:
         raise InvalidInputError("need at least one pair of views to align")
+    found = _shifted(pairs, config)
+    return _refined(pairs, found, config) if how == "full" else found
+
+
+def _shifted(pairs: Pairs, config: AlignmentConfig) -> ViewAlignment:
+    """Best of all shifts across the epipolar lines."""
     tried = np.arange(-config.largest_shift, config.largest_shift + STEP / 2, STEP)
-    score = np.mean([_scores(first, second, tried) for first, second in pairs], axis=0)
+    fans = [epipolar_fan(first.pose, second.pose) for first, second in pairs]
+    score = np.mean([agreement(fan, a.absorbed, b.absorbed, tried) for fan, (a, b) in zip(fans, pairs, strict=True)], 0)
     best = int(score.argmax())
     far = np.zeros(len(tried), np.bool_)  # other peaks: where the score falls to both sides
     far[find_peaks(score)[0]] = True
     far &= np.abs(tried - tried[best]) > NEAR
     gap = score[best] - score[far].max(initial=-1.0)
     confidence = float(np.clip(gap / CLEAR, 0, 1)) * max(float(score[best]), 0.0)
-    cameras = [camera_from_pose(view.pose) for view in pairs[0]]
-    baseline = _plane_axes(*cameras)[0]
-    column, row = _across(cameras[1], baseline) * (tried[best] / mm_per_pixel(pairs[0][1].pose))
-    reason = "" if confidence >= config.least_confidence else _doubt(tried, score, best, far)
+    column, row = tried[best] * fans[0].across
     return ViewAlignment(
         shift=(float(column), float(row)),
         residual_before=1 - float(np.interp(0.0, tried, score)),
         residual_after=1 - float(score[best]),
         confidence=confidence,
-        unobservable=_along(cameras[1], baseline),
-        reason=reason,
+        unobservable=_along(*pairs[0]),
+        reason="" if confidence >= config.least_confidence else _doubt(tried, score, best, far),
     )
+
+
+def _refined(pairs: Pairs, found: ViewAlignment, config: AlignmentConfig) -> ViewAlignment:
+    """Shift, angles and distances under which the profiles differ least, by least squares with priors."""
+    usual = np.array([NEAR, *np.radians([config.angle_error] * 2), *[config.distance_error] * 2])
+    across = epipolar_fan(pairs[0][0].pose, pairs[0][1].pose).across
+
+    def at(x: FloatArray) -> ViewAlignment:
+        shift, primary, secondary, sid, sod = (float(v) for v in x * usual)
+        column, row = found.shift + shift * across
+        moved = (float(column), float(row))
+        return replace(found, shift=moved, primary=primary, secondary=secondary, sid=sid, sod=sod)
+
+    def differences(x: FloatArray) -> FloatArray:
+        alignment = at(x)
+        seen = [_difference(first, second, alignment) for first, second in pairs]
+        return np.concatenate([np.concatenate(seen) / np.sqrt(len(pairs)), PRIOR * x[1:]])
+
+    def slopes(x: FloatArray) -> FloatArray:
+        here = differences(x)
+        return np.stack([(differences(x + PROBE * one) - here) / PROBE for one in np.eye(len(x))], 1)
+
+    best = least_squares(differences, np.zeros(5), slopes, bounds=(-3, 3), max_nfev=ROUNDS, xtol=1e-2, ftol=1e-3).x
+    refined = at(best)
+    seen = [_difference(first, second, refined) for first, second in pairs]
+    residual = float(np.mean([(d**2).sum() for d in seen])) / 2
+    return replace(refined, residual_after=residual) if found.residual_after - residual >= WORTH else found
+
+
+def _difference(first: Sighting, second: Sighting, alignment: ViewAlignment) -> FloatArray:
+    return difference(epipolar_fan(first.pose, corrected(second.pose, alignment)), first.absorbed, second.absorbed)
 
 
 def corrected(pose: CArmPose, alignment: ViewAlignment) -> CArmPose:
@@ -118,12 +160,6 @@ def corrected(pose: CArmPose, alignment: ViewAlignment) -> CArmPose:
     return shift_image(turned, *alignment.shift).check()
 
 
-def _scores(first: Sighting, second: Sighting, tried: FloatArray) -> FloatArray:
-    """Correlation (S,) of the profiles of two views with the second one shifted by so many mm at the isocentre."""
-    fan = epipolar_fan(first.pose, second.pose)
-    return agreement(fan, (first.pixels, first.weight), (second.pixels, second.weight), tried)
-
-
 def _doubt(tried: FloatArray, score: FloatArray, best: int, far: NDArray[np.bool_]) -> str:
     other = int(np.where(far, score, -1.0).argmax())
     if score[best] < 0.5:
@@ -131,35 +167,9 @@ def _doubt(tried: FloatArray, score: FloatArray, best: int, far: NDArray[np.bool
     return f"two shifts fit alike: {tried[best]:.0f} and {tried[other]:.0f} mm"
 
 
-def _plane_axes(first: Camera, second: Camera) -> FloatArray:
-    """(3, 3) baseline, and two axes across it that the angle of an epipolar plane is measured in; 0 = isocentre."""
-    baseline = second.source - first.source
-    if np.linalg.norm(baseline) < 1.0:
-        raise InvalidInputError("both views have one X-ray source: choose runs from different angles")
-    baseline = baseline / np.linalg.norm(baseline)
-    middle = -(first.source + second.source) / 2
-    middle -= baseline * (middle @ baseline)
-    normal = np.cross(baseline, middle / np.linalg.norm(middle))
-    return np.stack([baseline, normal, np.cross(baseline, normal)])
-
-
-def _profile(camera: Camera, axes: FloatArray, pixels: FloatArray, weight: FloatArray) -> FloatArray:
-    """Absorption (PLANES,) in the fan of epipolar planes."""
-    normal = np.cross(axes[0], camera.rays(pixels))
-    angle = (np.arctan2(normal @ axes[2], normal @ axes[1]) + np.pi / 2) % np.pi - np.pi / 2
-    found: NDArray[np.float64] = np.histogram(angle, PLANES, (-FAN, FAN), weights=weight)[0]
-    return np.asarray(gaussian_filter1d(found, 1.0))
-
-
-def _across(camera: Camera, baseline: FloatArray) -> FloatArray:
-    """Unit direction (2,) px across the epipolar line through the isocentre."""
-    (start, end), _ = camera.project(np.stack([np.zeros(3), baseline]))
-    along = (end - start) / np.linalg.norm(end - start)
-    return np.array([-along[1], along[0]])
-
-
-def _along(camera: Camera, baseline: FloatArray) -> FloatArray:
-    """Unit direction (3,) in the world of the epipolar line through the isocentre in the detector of a view."""
-    axis = camera.rotation[2]
+def _along(first: Sighting, second: Sighting) -> FloatArray:
+    """Unit direction (3,) in the world: epipolar line through the isocentre in the detector of the second view."""
+    cameras = camera_from_pose(first.pose), camera_from_pose(second.pose)
+    baseline, axis = cameras[1].source - cameras[0].source, cameras[1].rotation[2]
     along = baseline - axis * (baseline @ axis)
     return np.asarray(along / np.linalg.norm(along))

@@ -18,6 +18,7 @@ from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
 from autocar_ros.types import CArmPose, FloatArray
 
+Absorbed = tuple[FloatArray, FloatArray]  # pixels (N, 2) (column, row) and what each absorbs (N,)
 PLANES = 400  # of a profile
 WIDTH = 0.2  # tangent of the angle on either side of the isocentre that they cover
 SMOOTHING = 1.0  # planes, standard deviation
@@ -47,37 +48,36 @@ def epipolar_fan(first: CArmPose, second: CArmPose) -> Fan:
     return Fan(forms[0], forms[1], np.array([-along[1], along[0]]) / mm_per_pixel(second))
 
 
-def agreement(
-    fan: Fan,
-    first: tuple[FloatArray, FloatArray],
-    second: tuple[FloatArray, FloatArray],
-    shifts: Sequence[float] | FloatArray = (0.0,),
-) -> FloatArray:
+def agreement(fan: Fan, first: Absorbed, second: Absorbed, shifts: Sequence[float] | FloatArray = (0.0,)) -> FloatArray:
     """Correlation (S,) -1..1 of the profiles of two views.
 
-    Parameters
-    ----------
-    first, second : pixels (N, 2) (column, row) and what they absorb (N,)
-    shifts : (S,) mm at the isocentre by which the pose of the second view is shifted across its epipolar lines
+    `shifts` (S,) are mm at the isocentre by which the pose of the second view is shifted across its epipolar lines.
     """
     pixels, weight = second
     forms = _values(fan.second, pixels)
     step = fan.second[:, :2] @ fan.across
     profiles = [_profile(_values(fan.first, first[0]), first[1])]
     profiles += [_profile(forms - (step * shift)[:, None], weight) for shift in shifts]
-    centred = _features(np.stack(profiles))
-    size = np.sqrt((centred**2).sum(axis=1))
-    return np.asarray(centred[1:] @ centred[0] / np.maximum(size[1:] * size[0], np.finfo(float).tiny))
+    features = _features(np.stack(profiles))
+    return np.asarray(features[1:] @ features[0])
+
+
+def difference(fan: Fan, first: Absorbed, second: Absorbed) -> FloatArray:
+    """Profile (PLANES,) of the second view minus that of the first; half the sum of its squares is 1 - `agreement`."""
+    profiles = [_profile(_values(fan.first, first[0]), first[1]), _profile(_values(fan.second, second[0]), second[1])]
+    one, other = _features(np.stack(profiles))
+    return np.asarray(other - one)
 
 
 def _features(profiles: FloatArray) -> FloatArray:
-    """What tells one tree from another in profiles (S, PLANES), of mean 0.
+    """What tells one tree from another in profiles (S, PLANES), of mean 0 and length 1.
 
     The root keeps a vessel that runs along an epipolar line from outweighing all others.
     """
     root = np.sqrt(gaussian_filter1d(profiles, SMOOTHING, axis=1))
     fine = gaussian_filter1d(root, SMOOTHING, axis=1) - gaussian_filter1d(root, BROAD, axis=1)
-    return np.asarray(fine - fine.mean(axis=1, keepdims=True))
+    fine -= fine.mean(axis=1, keepdims=True)
+    return np.asarray(fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), np.finfo(float).tiny))
 
 
 def _forms(camera: Camera, baseline: FloatArray, normal: FloatArray) -> FloatArray:

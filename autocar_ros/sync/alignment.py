@@ -55,6 +55,7 @@ class Aligner:
         """Forget the correction and what led to it."""
         self._alignment: ViewAlignment | None = None
         self._keys: deque[Views] = deque(maxlen=self._config.window)  # well filled, of different moments
+        self._basis = 0  # how many of them the correction was solved from
         self._sizes: deque[int] = deque(maxlen=USUAL)  # vessel pixels of the emptier plane
         self._start()
 
@@ -78,18 +79,21 @@ class Aligner:
     def _learn(self, views: Views, key_frame: bool) -> None:
         size = min(len(view.pixels) for view in views)
         self._sizes.append(size)
-        if key_frame:
-            self._keys.append(views)
         present = self._alignment
-        if present is None or (key_frame and self._is_unsure(present)):
-            self._take(self._solved(self._keys or [views]))
-        elif size >= FILLED * float(np.median(self._sizes)):
-            self._watch(views, present)
+        if present is None:
+            self._solve([views])
+            return
+        agrees = size >= FILLED * float(np.median(self._sizes)) and self._watch(views, present)
+        doubtful = bool(present.reason) or self._basis == 0
+        if key_frame and (agrees or doubtful):
+            self._keys.append(views)
+            if doubtful or len(self._keys) >= 2 * self._basis:
+                self._basis = len(self._keys)
+                self._solve(self._keys)
 
-    def _is_unsure(self, present: ViewAlignment) -> bool:
-        """Whether one more key frame is worth a search: the first of all, and any while it is not clear or not full."""
-        few = len(self._keys) < (self._config.window if self._config.align == "full" else 2)
-        return self._suspicious == 0 and (few or bool(present.reason))
+    def _solve(self, pairs: Sequence[Views]) -> None:
+        self._alignment = self._solved(pairs)
+        self._start()
 
     def _solved(self, pairs: Sequence[Views]) -> ViewAlignment:
         """Best correction of some pairs; none when the reported pose is as good."""
@@ -105,10 +109,6 @@ class Aligner:
             reason="" if as_reported >= self._config.least_confidence else found.reason,
         )
 
-    def _take(self, alignment: ViewAlignment) -> None:
-        self._alignment = alignment
-        self._start()
-
     def _start(self) -> None:
         """Begin to watch a new correction."""
         self._usual: deque[float] = deque(maxlen=USUAL)  # correlation of pairs that agree
@@ -117,20 +117,21 @@ class Aligner:
         self._suspicious = 0  # in a row
         self._trouble = ""
 
-    def _watch(self, views: Views, present: ViewAlignment) -> None:
-        """See whether a pair still agrees under the present correction."""
+    def _watch(self, views: Views, present: ViewAlignment) -> bool:
+        """Whether a pair still agrees under the present correction; when many do not, look for another."""
         around = self._agreement(views, present, (-STEP, 0.0, STEP))
         usual = float(np.median(self._usual)) if self._usual else 1 - present.residual_after
         if around[1] >= usual - DROP:
             self._suspects.clear()
             self._suspicious, self._trouble = 0, ""
             self._refine(views, around, present)
-            return
+            return True
         self._suspects.append(views)
         self._suspicious += 1
         tries, left = divmod(self._suspicious, MOVED)
         if left == 0 and tries.bit_count() == 1:  # after 3, 6, 12, 24 ... pairs
             self._search(usual, present)
+        return False
 
     def _search(self, usual: float, present: ViewAlignment) -> None:
         """Look for a correction under which the pairs that do not agree any more do so again."""
@@ -139,7 +140,9 @@ class Aligner:
         if 1 - found.residual_after >= now + CONFIRMED:
             self.moves += bool(self._keys and not present.reason)
             self._keys = deque(self._suspects, maxlen=self._config.window)
-            self._take(found)
+            self._basis = len(self._keys)
+            self._alignment = found
+            self._start()
         elif now < usual - BROKEN:
             self._trouble = f"the views agree on {max(now, 0):.0%} only, after {usual:.0%}: other artery or phase?"
         else:
@@ -164,8 +167,8 @@ class Aligner:
 
     def _agreement(self, views: Views, alignment: ViewAlignment, shifts: Sequence[float] = (0.0,)) -> FloatArray:
         """Correlation (S,) of two views under a correction and so many mm more."""
-        first, second = ((view.pixels, view.weight) for view in views)
-        return agreement(self._fan_of(views, alignment), first, second, shifts)
+        first, second = views
+        return agreement(self._fan_of(views, alignment), first.absorbed, second.absorbed, shifts)
 
     def _fan_of(self, views: Views, alignment: ViewAlignment) -> Fan:
         poses = views[0].pose, corrected(views[1].pose, alignment)
