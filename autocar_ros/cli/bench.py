@@ -46,6 +46,7 @@ class Stage(StrEnum):
     NAVIGATION = "navigation"
     SBP = "sbp"
     CHAIN = "chain"
+    FRAMES = "frames"
     ALL = "all"
 
 
@@ -81,7 +82,8 @@ def bench(
     The input is a simulated left tree, filled with contrast, 512 x 512 px in both planes. sbp, which is not part of
     all, tells the parts of a reconstruction apart, and how a sparse convolution grows with its voxels. tracking by
     itself tells how a step grows with the nodes, and runs the paper's scheme beside it. chain plays a bag of masks, 60
-    s at 15 Hz, to the nodes and times the graphs, on all cores. On shared machines times move by 10-25 %.
+    s at 15 Hz, to the nodes and times the graphs, on all cores; frames does the same with raw frames, which are
+    segmented first. On shared machines times move by 10-25 %.
     """
     if stage is Stage.SBP:
         _bench_parts(len(bench_sbp.SETS) + 2, bench_sbp.bench_sbp, bench_sbp.tables, seed, out)
@@ -90,10 +92,11 @@ def bench(
         steps = len(bench_tracking.SIZES) + len(bench_tracking.SCHEMES) + 1
         _bench_parts(steps, bench_tracking.bench_tracking, bench_tracking.tables, seed, out)
         return
-    if stage is Stage.CHAIN:
-        _bench_parts(bench_chain.STEPS, bench_chain.bench_chain, bench_chain.tables, seed, out, cores=0)
+    if stage in (Stage.CHAIN, Stage.FRAMES):
+        run = bench_chain.bench_frames if stage is Stage.FRAMES else bench_chain.bench_chain
+        _bench_parts(bench_chain.STEPS, run, bench_chain.tables, seed, out, cores=0)
         return
-    alone = (Stage.ALL, Stage.SBP, Stage.CHAIN)
+    alone = (Stage.ALL, Stage.SBP, Stage.CHAIN, Stage.FRAMES)
     wanted: list[Stage] = [s for s in Stage if s not in alone] if stage is Stage.ALL else [stage]
     with one_core():
         times = list(_measure_all(wanted, seconds, seed))

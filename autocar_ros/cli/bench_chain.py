@@ -1,4 +1,4 @@
-"""`autocar bench chain`: the nodes from masks to the graph, timed over DDS on a bag that is played to them."""
+"""`autocar bench chain` and `frames`: the nodes from masks or raw frames to the graph, timed on a bag over DDS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ FRAME_RATE = 15.0  # Hz, of each plane
 LENGTH = 60.0  # s
 START_NS = NANOSECONDS  # stamp of the first exposure; 0 is no time
 BEGIN = 1.0  # s of the scene: contrast has arrived
-NODES = ("synchronization", "reconstruction", "tracking")
+NODES = ("segmentation", "synchronization", "reconstruction", "tracking")
+UNRECORDED = ("image_raw", "catheter_mask")  # the recorder would cost more than the nodes
 ON_ITS_WAY = 2.0  # s after the last exposure
 STEPS = 3  # that `bench_chain` tells of
 
@@ -32,44 +33,56 @@ def bench_chain(seed: int, advance: Callable[[str], None], length: float = LENGT
     come from the player's clock, which advances 100 times a second: an exposure is played up to 10 ms late, and that
     counts.
     """
+    return _bench(seed, advance, length, frames=False)
+
+
+def bench_frames(seed: int, advance: Callable[[str], None], length: float = LENGTH) -> dict[str, Any]:
+    """Play a bag of raw frames to the nodes, segmentation of both planes among them, and time as `bench_chain`."""
+    return _bench(seed, advance, length, frames=True)
+
+
+def _bench(seed: int, advance: Callable[[str], None], length: float, frames: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="autocar_chain_") as folder:
         place = Path(folder)
         advance(f"Exposing {length:g} s")
-        write_mask_bag(place / "masks", Scene(SimulationConfig(seed=seed)), length)
+        stamps = write_bag(place / "played", Scene(SimulationConfig(seed=seed)), length, frames)
         advance("Running the nodes")
-        processor = _run(place, length)
+        processor = _run(place, length, NODES if frames else NODES[1:])
         advance("Reading what was recorded")
-        summary = summarize(read_session(place / "session"))
+        session = read_session(place / "session")
+        session.exposures = {plane: list(stamps) for plane in "ab"}  # what was played, arrived or not
+        summary = summarize(session)
     wanted = ("latency_ms", "frame_pairs", "drops", "troubles", "graph", "identity")
     return {"exposed_s": length, "frame_rate_hz": FRAME_RATE, "cores": processor} | {k: summary[k] for k in wanted}
 
 
-def write_mask_bag(path: Path, scene: Scene, length: float) -> None:
-    """Write a bag of both planes' true masks and poses, the ECG and the true graphs."""
+def write_bag(path: Path, scene: Scene, length: float, frames: bool) -> list[int]:
+    """Write a bag of both planes' frames or true masks, poses, the ECG and the true graphs; return all stamps, ns."""
     from autocar_ros.ros import qos
     from autocar_ros.ros.bag import BagWriter
     from autocar_ros.ros.conversions import ecg_to_msg, graph_to_msg, pose_to_msg
     from autocar_ros.ros.images import image_to_msg
     from autocar_ros.ros.stamps import optical_frame
 
+    topic, expose = ("image_raw", scene.image) if frames else ("mask", scene.mask)
+    times = [k / FRAME_RATE for k in range(round(length * FRAME_RATE))]
+    stamps = [START_NS + round(time * NANOSECONDS) for time in times]
     with BagWriter(path) as bag:
         sent = 0.0
-        for k in range(round(length * FRAME_RATE)):
-            time = k / FRAME_RATE
-            stamp = START_NS + round(time * NANOSECONDS)
+        for time, stamp in zip(times, stamps, strict=True):
             first = first_sample(sent, ECG_RATE)
             samples = scene.ecg(BEGIN + first, BEGIN + time)
             bag.write("/ecg", stamp, ecg_to_msg(samples, ECG_RATE, START_NS + round(first * NANOSECONDS)), qos.output())
             sent = time
             for plane in "ab":
                 frame = optical_frame(plane)
-                bag.write(
-                    f"/plane_{plane}/carm_pose", stamp, pose_to_msg(scene.pose(plane), stamp, frame), qos.output()
-                )
-                mask = image_to_msg(scene.mask(plane, BEGIN + time), stamp, frame)
-                bag.write(f"/plane_{plane}/mask", stamp, mask, qos.output())
+                pose = pose_to_msg(scene.pose(plane, BEGIN + time), stamp, frame)
+                bag.write(f"/plane_{plane}/carm_pose", stamp, pose, qos.output())
+                picture = image_to_msg(expose(plane, BEGIN + time), stamp, frame)
+                bag.write(f"/plane_{plane}/{topic}", stamp, picture, qos.output())
             truth = scene.truth(BEGIN + time).with_(stamp_a_ns=stamp, stamp_b_ns=stamp)
             bag.write("/ground_truth/vessel_graph", stamp, graph_to_msg(truth), qos.output())
+    return stamps
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
@@ -86,17 +99,18 @@ def tables(found: dict[str, Any]) -> list[Table]:
     return [times, cores]
 
 
-def _run(place: Path, length: float) -> dict[str, float]:
-    """Play the bag `masks` of a folder to the nodes, record `session`; return the cores that each process kept busy."""
+def _run(place: Path, length: float, executables: tuple[str, ...]) -> dict[str, float]:
+    """Play the bag `played` of a folder to nodes, record `session`; return the cores that each process kept busy."""
     from autocar_ros.ros.chain import processing_nodes
     from autocar_ros.ros.middleware import keep_apart
     from autocar_ros.ros.observer import Observer
     from autocar_ros.ros.processes import NodeProcesses, NodeSpec
 
     keep_apart()
-    chain = [spec for spec in processing_nodes(use_sim_time=True) if spec.executable in NODES]
-    player_spec = NodeSpec("bag_player", parameters={"bag": str(place / "masks"), "topics": "all"})
-    with Observer(place / "session", use_sim_time=True) as observer, NodeProcesses(chain, place) as nodes:
+    chain = [spec for spec in processing_nodes(use_sim_time=True) if spec.executable in executables]
+    player_spec = NodeSpec("bag_player", parameters={"bag": str(place / "played"), "topics": "all"})
+    recorder = Observer(place / "session", use_sim_time=True, without=UNRECORDED)
+    with recorder as observer, NodeProcesses(chain, place) as nodes:
         nodes.wait_active()
         with NodeProcesses([player_spec], place) as player:
             player.wait_active()

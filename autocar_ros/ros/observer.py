@@ -61,9 +61,10 @@ class Observer:
     ----------
     bag : folder to record every topic to, undecoded; None records nothing
     use_sim_time : take the time of a record from /clock
+    without : topics with these last parts are not recorded
     """
 
-    def __init__(self, bag: Path | None = None, use_sim_time: bool = False) -> None:
+    def __init__(self, bag: Path | None = None, use_sim_time: bool = False, without: tuple[str, ...] = ()) -> None:
         use_middleware_environment()
         self._context = Context()
         rclpy.init(context=self._context, domain_id=int(os.environ.get("ROS_DOMAIN_ID", "0")))
@@ -76,7 +77,11 @@ class Observer:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._writer = BagWriter(bag) if bag else None
-        self._recorder = Recorder(self._node, self._writer, _is_recorded) if self._writer else None
+        self._recorder = (
+            Recorder(self._node, self._writer, lambda topic: _is_recorded(topic) and not topic.endswith(without))
+            if self._writer
+            else None
+        )
         self.status: dict[str, NodeStatus] = {}  # by node
         self._heard: Counter[str] = Counter()  # diagnostics by node
         self._truth: bytes | None = None
