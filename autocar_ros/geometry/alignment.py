@@ -162,7 +162,7 @@ def corrected(pose: CArmPose, alignment: ViewAlignment) -> CArmPose:
 
 def _doubt(tried: FloatArray, score: FloatArray, best: int, far: NDArray[np.bool_]) -> str:
     other = int(np.where(far, score, -1.0).argmax())
-    if score[best] < 0.5:
+    if score[best] < 0.5 or not far.any():
         return f"other artery or phase?: the views agree on {max(score[best], 0):.0%} only"
     return f"two shifts fit alike: {tried[best]:.0f} and {tried[other]:.0f} mm"
 
