@@ -11,6 +11,7 @@ from numba import njit
 
 from autocar_ros.config import TrackingConfig
 from autocar_ros.geometry.rigid import rotation
+from autocar_ros.tracking.affine import affinely_moved
 from autocar_ros.tracking.observation import NO_LINES, View, match_node
 from autocar_ros.tracking.smoothness import add_springs, springs_of
 from autocar_ros.tracking.solver import empty_system, inverse_blocks, solve
@@ -20,6 +21,7 @@ FIRST_STIFFNESS = 40.0  # mm: the first step moves whole branches
 ANCHOR = 1e-3  # of a line's weight; keeps nodes that nothing pulls where they are
 SETTLED = 0.3  # mm: after a step that moves no node by more along an axis the next one is left out
 NOISE = 0.5  # mm, 1-sigma of the distance of a node to the line it belongs to
+SLIP = 1.0  # mm, 1-sigma of what a node does along its vessel beside what all vessels do together
 ALONG = 0.1  # weight of a target along the vessel, where reconstructions hardly tell points apart
 
 Targets = tuple[FloatArray, FloatArray]
@@ -37,7 +39,9 @@ class Refit:
 
     Iterated nearest lines (Besl & McKay 1992, point to line) with Geman-McClure weights, in both views at once. The
     displacement since the last pair is kept smooth along the graph, and the bends are kept that the graph was made
-    with, turned with it as a whole, so that nodes neither bunch up nor creep along the vessels. Topology is taken once.
+    with, moved affinely as a whole, so that nodes do not bunch up. How far a node went along its vessel no line tells:
+    there it is held to the affine motion of the whole tree, which vessels of other directions show. Topology is taken
+    once.
 
     The paper gives every node a rotation of its own (equations 12 and 13). Here the system stays one of positions:
     rotations estimated for every node made no difference on simulated hearts, the one of the whole graph a small one.
@@ -114,7 +118,9 @@ def _descend(springs, neighbours, course, start, shape, lines, expected, points)
         surprise = max(squares / (weights * NOISE**2), 1.0)
         _add_points(system, points, position, tangent, scale)
         _hold(system, start, expected, position)
-        add_springs(system, springs, position, start, shape, length**2, bend)
+        together = affinely_moved(shape, position, tangent)
+        _slide(system, together, position, tangent, min(weights / max(len(start), 1), 1.0))
+        add_springs(system, springs, position, start, together, length**2, bend)
         step = solve(springs.tree, system)
         position, settled = position + step, len(step) > 0 and np.abs(step).max() < SETTLED
     blocks, sigma = inverse_blocks(springs.tree, system), np.empty(len(start))
@@ -172,6 +178,20 @@ def _hold(system, start, expected, position):  # type: ignore[no-untyped-def]
             here = position[i, axis]
             system.own[i, axis, axis] += ANCHOR + weight[i]
             system.right[i, axis] += ANCHOR * (start[i, axis] - here) + weight[i] * (target[i, axis] - here)
+
+
+@njit(cache=True)
+def _slide(system, target, position, tangent, seen):  # type: ignore[no-untyped-def]
+    """Add the distances to targets (N, 3) mm along the vessels; `seen` 0..1 is how much of the tree has told them."""
+    weight = seen * (NOISE / SLIP) ** 2
+    for i in range(len(position)):
+        missing = 0.0
+        for axis in range(3):
+            missing += tangent[i, axis] * (target[i, axis] - position[i, axis])
+        for r in range(3):
+            system.right[i, r] += weight * missing * tangent[i, r]
+            for c in range(3):
+                system.own[i, r, c] += weight * tangent[i, r] * tangent[i, c]
 
 
 @njit(cache=True)
