@@ -41,8 +41,7 @@ def affinely_moved(shape, position, tangent):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _add_node(normal, right, feature, moved, tangent):  # type: ignore[no-untyped-def]
-    """Add the distance across the tangent of one node that moved by (3,) mm to the normal equations, below and on 3 x 3
-    blocks of the diagonal."""
+    """Add the distance across its tangent of a node that moved by (3,) mm to the normal equations: their lower half."""
     along = (moved * tangent).sum()
     for a in range(4):
         for r in range(3):
