@@ -25,7 +25,8 @@ from autocar_ros.geometry.consistency import Absorbed, agreement, difference, ep
 from autocar_ros.types import CArmPose, FloatArray, Mask, ViewAlignment
 
 VESSEL = 128  # of vessel probability 0..255 (FramePair.msg)
-STEP = 0.5  # mm between tried shifts
+STEP = 1.0  # mm between tried shifts: a peak is some mm wide
+FINER = np.arange(-0.75, 0.8, 0.25)  # mm about the best of them
 NEAR = 3.0  # mm: shifts nearer to each other than this are one peak
 CLEAR = 0.3  # by which the best shift correlates more than the next of full confidence
 PRIOR = 0.1  # of a pose that is off by its usual error, against profiles that have nothing in common
@@ -98,23 +99,31 @@ def align(pairs: Pairs, how: How = "shift", config: AlignmentConfig | None = Non
 def _shifted(pairs: Pairs, config: AlignmentConfig) -> ViewAlignment:
     """Best of all shifts across the epipolar lines."""
     tried = np.arange(-config.largest_shift, config.largest_shift + STEP / 2, STEP)
-    fans = [epipolar_fan(first.pose, second.pose) for first, second in pairs]
-    score = np.mean([agreement(fan, a.absorbed, b.absorbed, tried) for fan, (a, b) in zip(fans, pairs, strict=True)], 0)
+    score = _mean_agreement(pairs, tried)
     best = int(score.argmax())
     far = np.zeros(len(tried), np.bool_)  # other peaks: where the score falls to both sides
     far[find_peaks(score)[0]] = True
     far &= np.abs(tried - tried[best]) > NEAR
-    gap = score[best] - score[far].max(initial=-1.0)
-    confidence = float(np.clip(gap / CLEAR, 0, 1)) * max(float(score[best]), 0.0)
-    column, row = tried[best] * fans[0].across
+    near = tried[best] + FINER
+    finer = _mean_agreement(pairs, near)
+    highest = float(finer.max())
+    confidence = float(np.clip((highest - score[far].max(initial=-1.0)) / CLEAR, 0, 1)) * max(highest, 0.0)
+    column, row = near[finer.argmax()] * epipolar_fan(pairs[0][0].pose, pairs[0][1].pose).across
     return ViewAlignment(
         shift=(float(column), float(row)),
         residual_before=1 - float(np.interp(0.0, tried, score)),
-        residual_after=1 - float(score[best]),
+        residual_after=1 - highest,
         confidence=confidence,
         unobservable=_along(*pairs[0]),
         reason="" if confidence >= config.least_confidence else _doubt(tried, score, best, far),
     )
+
+
+def _mean_agreement(pairs: Pairs, shifts: FloatArray) -> FloatArray:
+    """Correlation (S,) of all pairs for each shift."""
+    fans = [epipolar_fan(first.pose, second.pose) for first, second in pairs]
+    found = [agreement(fan, a.absorbed, b.absorbed, shifts) for fan, (a, b) in zip(fans, pairs, strict=True)]
+    return np.asarray(np.mean(found, axis=0))
 
 
 def _refined(pairs: Pairs, found: ViewAlignment, config: AlignmentConfig) -> ViewAlignment:

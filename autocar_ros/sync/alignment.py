@@ -23,8 +23,8 @@ from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, ViewAlignme
 
 COARSER = 2  # px of a mask that are one of a sighting; the bins of a profile are wider
 FEWEST = 100  # such pixels of vessel in either plane from which on a pair tells something
-FILLED = 0.6  # of the usual number of them, from which on a pair is compared with others
-CONFIRMED = 0.03  # of the correlation: a correction that gains less is none, the reported pose is as good
+FILLED = 0.75  # of those of the last key frame, from which on a pair is compared with it
+CONFIRMED = 0.08  # of the correlation: a correction that gains less is none, the reported pose is as good
 STEP = 1.0  # mm to either side of the present correction
 SMALLEST_STEP = 0.4  # mm by which it is refined
 LEARNED = 15  # pairs after which it may be
@@ -56,7 +56,7 @@ class Aligner:
         self._alignment: ViewAlignment | None = None
         self._keys: deque[Views] = deque(maxlen=self._config.window)  # well filled, of different moments
         self._basis = 0  # how many of them the correction was solved from
-        self._sizes: deque[int] = deque(maxlen=USUAL)  # vessel pixels of the emptier plane
+        self._filled: Views | None = None  # the last key frame
         self._start()
 
     def correct(self, pair: FramePair) -> FramePair:
@@ -77,19 +77,25 @@ class Aligner:
         return replace(pair, pose_b=corrected(pair.pose_b, present), alignment=told)
 
     def _learn(self, views: Views, key_frame: bool) -> None:
-        size = min(len(view.pixels) for view in views)
-        self._sizes.append(size)
+        if key_frame:
+            self._filled = views
         present = self._alignment
         if present is None:
             self._solve([views])
             return
-        agrees = size >= FILLED * float(np.median(self._sizes)) and self._watch(views, present)
+        agrees = (key_frame or self._is_filled(views)) and self._watch(views, present)
         doubtful = bool(present.reason) or self._basis == 0
         if key_frame and (agrees or doubtful):
             self._keys.append(views)
             if doubtful or len(self._keys) >= 2 * self._basis:
                 self._basis = len(self._keys)
                 self._solve(self._keys)
+
+    def _is_filled(self, views: Views) -> bool:
+        """Whether both planes show about as much as at the last key frame, so that a pair can be compared with it."""
+        if self._filled is None:
+            return False
+        return all(len(v.pixels) >= FILLED * len(key.pixels) for v, key in zip(views, self._filled, strict=True))
 
     def _solve(self, pairs: Sequence[Views]) -> None:
         self._alignment = self._solved(pairs)
