@@ -13,6 +13,7 @@ from autocar_ros.cli.cases import static_case
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.cli.evaluate_dynamic import dynamic
 from autocar_ros.cli.evaluate_patients import patients
+from autocar_ros.cli.evaluate_perturbation import perturbation
 from autocar_ros.cli.evaluate_phase import phase
 from autocar_ros.cli.evaluate_segmentation import segmentation
 from autocar_ros.cli.evaluate_stenosis import stenosis
@@ -48,6 +49,7 @@ evaluate = typer.Typer(
 )
 evaluate.command()(dynamic)
 evaluate.command()(patients)
+evaluate.command()(perturbation)
 evaluate.command()(phase)
 evaluate.command()(segmentation)
 evaluate.command()(stenosis)

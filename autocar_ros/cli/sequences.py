@@ -70,12 +70,16 @@ def draw_conditions(seed: int, disturbance: float = 1.0) -> Conditions:
     return Conditions(seed, tree, heart_rate, breathing, angle, shift, damage, injection, pause)
 
 
-def exposures(conditions: Conditions, seconds: float, event: Event | None = None) -> Iterator[Exposure]:
+def exposures(
+    conditions: Conditions, seconds: float, event: Event | None = None, dropped: float = 0.0
+) -> Iterator[Exposure]:
     """Pairs of a sequence as the synchronization makes them, with an ECG, and their truth; they begin at `START`.
 
     Vessels that the segmentation loses are the same in all masks of a plane; ragged borders and false vessels are drawn
-    anew for every mask. Sequences with an event are filled with contrast all the time.
+    anew for every mask. Sequences with an event are filled with contrast all the time. A share of `dropped` of the
+    exposures never comes.
     """
+    lot = np.random.default_rng([conditions.seed, 6])
     patient, pairing = _Patient(conditions, event), Pairing()
     scene, told = patient.scene, 0.0
     for k in range(round(seconds * RATE)):
@@ -84,6 +88,8 @@ def exposures(conditions: Conditions, seconds: float, event: Event | None = None
         first = first_sample(told, ECG_RATE)
         pairing.add_ecg(round(first * NANOSECONDS), ECG_RATE, scene.ecg(told, now))
         told = now
+        if lot.random() < dropped:
+            continue
         for plane in "ab":
             pairing.add_pose(plane, stamp, scene.pose(plane))
             pairing.add_mask(plane, stamp, patient.mask(plane, now))
