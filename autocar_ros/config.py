@@ -115,7 +115,7 @@ class AlignmentConfig(_Checked):
     largest_shift: float = option(40.0, "largest shift that is looked for, at the isocentre", "mm", 1.0, 100.0)
     angle_error: float = option(2.0, "full: usual error of the reported angles", "deg", 0.01, 20.0)
     distance_error: float = option(10.0, "full: usual error of SID and SOD", "mm", 0.01, 100.0)
-    least_confidence: float = option(0.5, "an alignment below makes the graph DEGRADED", "", 0.0, 1.0)
+    least_confidence: float = option(0.6, "an alignment below makes the graph DEGRADED", "", 0.0, 1.0)
     window: int = option(5, "pairs of equal heart phase that vote together", "", 1, 50)
 
 
