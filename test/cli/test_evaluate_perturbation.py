@@ -1,0 +1,60 @@
+"""`autocar evaluate perturbation`: what is disturbed, and what is written."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from autocar_ros.cli import evaluate_perturbation
+from autocar_ros.cli.evaluate_perturbation import SECONDS, disturbed_case, dropped_sequence
+from autocar_ros.cli.sequences import RATE
+from autocar_ros.evaluation.perturbation import Kind
+from autocar_ros.geometry.carm import angle_between
+
+
+@pytest.mark.parametrize("kind", [Kind.ANGLE, Kind.SHIFT, Kind.DAMAGE, Kind.PHASE])
+def test_a_case_stays_the_same_patient(kind):
+    (clean, truth, poses), (pair, same, same_poses) = (disturbed_case(kind, 7, level) for level in (0.0, 0.2))
+    np.testing.assert_allclose(truth.position, same.position)
+    assert poses == same_poses
+    assert (clean.pose_a, clean.pose_b) == poses
+    assert pair.pose_a == poses[0]
+
+
+def test_only_the_pose_of_plane_b_is_misread():
+    pair, _, poses = disturbed_case(Kind.ANGLE, 7, 3.0)
+    assert np.degrees(angle_between(pair.pose_b, poses[1])) == pytest.approx(3.0, abs=0.1)
+    pair, _, poses = disturbed_case(Kind.SHIFT, 7, 20.0)
+    moved = np.subtract(pair.pose_b.isocenter_offset, poses[1].isocenter_offset)
+    assert np.linalg.norm(moved) == pytest.approx(20.0)
+
+
+def test_another_phase_changes_plane_b_alone():
+    (clean, *_), (later, *_) = (disturbed_case(Kind.PHASE, 7, level) for level in (0.0, 0.2))
+    assert (clean.mask_a == later.mask_a).all()
+    assert (clean.mask_b != later.mask_b).any()
+    assert later.stamp_b_ns > later.stamp_a_ns
+
+
+def test_frames_are_dropped():
+    assert 0 < len(list(dropped_sequence(7, 0.75))) < 0.5 * SECONDS * RATE
+
+
+def test_command_writes_curves(autocar, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate_perturbation, "ALIGNMENTS", ("off",))
+    done = autocar("evaluate", "perturbation", "--kinds", "phase", "--cases", "1", "--seed", "7",
+                  "--method", "lifting", "--out", str(tmp_path))  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(found["curves"]["phase"]) == {"off"}
+    assert [e["level"] for e in found["curves"]["phase"]["off"]] == list(Kind.PHASE.levels)
+    assert found["curves"]["phase"]["off"][0]["recall_2mm"]["mean"] > 0.6
+    assert (tmp_path / "perturbation.png").stat().st_size > 10_000
+
+
+def test_an_unknown_kind_is_refused(autocar, tmp_path):
+    done = autocar("evaluate", "perturbation", "--kinds", "weather", "--out", str(tmp_path))
+    assert done.exit_code == 1
+    assert "angle" in done.stderr
