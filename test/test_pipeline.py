@@ -12,13 +12,15 @@ from sbp.tubes import c_arm, curve, fork, fork_pair, pair_of
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from autocar_ros.config import ReconstructionConfig, SegmentationConfig
+from autocar_ros.config import AlignmentConfig, ReconstructionConfig, SegmentationConfig
 from autocar_ros.errors import ReconstructionError
+from autocar_ros.geometry.carm import shift_image
+from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.rigid import rigid_register
 from autocar_ros.imaging.dicom import read_run
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import Pipeline, reconstruct
-from autocar_ros.types import Frame, FramePair, GraphStatus
+from autocar_ros.types import Frame, FramePair, GraphStatus, ViewAlignment
 from autocar_ros.vessels.reprojection import sample_edges
 
 
@@ -162,6 +164,26 @@ def test_pipeline_follows_the_frames(rng):
     last = graphs[-1]
     assert last.stamp_a_ns == 7 * 66_000_000
     assert np.median(KDTree(fork()[0] + [1.75, 0, 0]).query(last.position)[0]) < 1.0
+
+
+def test_pipeline_aligns_plane_b(rng):
+    pair = fork_pair()
+    wrong = shift_image(pair.pose_b, *(-12.0 * epipolar_fan(pair.pose_a, pair.pose_b).across))
+
+    def error(align):
+        pipeline = Pipeline(pair.pose_a, wrong, alignment=AlignmentConfig(align=align))
+        for k in range(4):
+            graph = pipeline.step(*(Frame(k * 66_000_000, xray(m, rng)) for m in (pair.mask_a, pair.mask_b)))
+        return np.median(KDTree(fork()[0]).query(graph.position)[0])
+
+    assert error("shift") < 1.0
+    assert error("off") > 3.0
+
+
+def test_a_doubtful_alignment_makes_a_reconstruction_degraded():
+    graph = reconstruct(replace(fork_pair(), alignment=ViewAlignment(reason="two shifts fit alike"))).graph
+    assert graph.status == GraphStatus.DEGRADED
+    assert "alignment of plane B: two shifts fit alike" in graph.status_reason
 
 
 def test_pipeline_says_why_there_is_no_graph():
