@@ -18,6 +18,7 @@ from autocar_ros.evaluation.report import Section, method_table, plus_minus, pro
 from autocar_ros.evaluation.segmentation import METHODS, load_segmenters
 from autocar_ros.evaluation.third_view import NEAR
 from autocar_ros.figures.third_view import Panel, draw_outcomes, draw_panels
+from autocar_ros.geometry.alignment import corrected
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.prediction import network_for
 
@@ -115,12 +116,13 @@ def _write(out: Path, outcomes: Sequence[Outcome], protocol: dict[str, Any]) -> 
 
 def _panels(label: str, outcome: Outcome) -> list[Panel]:
     first, second, third = outcome.trial
-    aligned, seen = outcome.alignment, outcome.seen
+    row, seen = figures_of(outcome), outcome.seen
     texts = (
         f"{label}: {first[1]}",
-        f"{second[1]}, shift {aligned.shift:.1f} mm, correlation {aligned.correlation:.2f}",
+        f"{second[1]}, shift {row['shift_mm']:.1f} mm, correlation {row['correlation']:.2f}",
         f"{third[1]}, " + (f"coverage {seen.coverage:.2f}, precision {seen.precision:.2f}" if seen else "nothing"),
     )
-    poses = (outcome.shots[0].pose, aligned.pose, seen.pose if seen else outcome.shots[2].pose)
+    moved = corrected(outcome.shots[1].pose, outcome.alignment)
+    poses = (outcome.shots[0].pose, moved, seen.pose if seen else outcome.shots[2].pose)
     views = zip(texts, outcome.shots, poses, strict=True)
     return [Panel(text, shot.image, shot.mask, pose, outcome.graph) for text, shot, pose in views]

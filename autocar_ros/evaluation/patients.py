@@ -11,13 +11,14 @@ import numpy as np
 
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.evaluation.picture_runs import PictureRun
-from autocar_ros.evaluation.third_view import Alignment, Shot, ThirdView, align, by_chance, third_view
-from autocar_ros.geometry.carm import angle_between
+from autocar_ros.evaluation.third_view import Shot, ThirdView, by_chance, third_view
+from autocar_ros.geometry.alignment import align, corrected, sighting
+from autocar_ros.geometry.carm import angle_between, mm_per_pixel
 from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.pipeline import Reconstruction
 from autocar_ros.sync.beats import apart
 from autocar_ros.sync.runs import ObservedRun, known_frames, observe_run, pair_runs, vessels_of
-from autocar_ros.types import CArmPose, FramePair, Image, VesselGraph
+from autocar_ros.types import CArmPose, FramePair, Image, VesselGraph, ViewAlignment
 
 LEAST_ANGLE = 25.0  # degrees between the two runs of a reconstruction
 LEAST_THIRD = 15.0  # degrees between the third run and each of them: nearer, it tells nothing about depth
@@ -61,7 +62,7 @@ class Outcome(NamedTuple):
     trial: Trial
     moment: Moment
     shots: tuple[Shot, Shot, Shot]
-    alignment: Alignment
+    alignment: ViewAlignment  # of the second view to the first
     graph: VesselGraph | None  # None: no reconstruction was possible
     seen: ThirdView | None
     chance: ThirdView | None
@@ -123,8 +124,9 @@ def judge(
     first, second, third = (
         Shot(image, segmenter.segment(image).vessel, run.pose) for image, run in zip(images, runs, strict=True)
     )
-    alignment = align(first, second)
-    pair = FramePair(0, 0, first.mask, second.mask, first.pose, alignment.pose, key_frame=True)
+    alignment = align([(sighting(first.mask, first.pose), sighting(second.mask, second.pose))])
+    moved = corrected(second.pose, alignment)
+    pair = FramePair(0, 0, first.mask, second.mask, first.pose, moved, key_frame=True, alignment=alignment)
     start = (trial, moment, (first, second, third), alignment)
     try:
         graph = rebuild(pair).graph
@@ -144,9 +146,10 @@ def figures_of(outcome: Outcome) -> dict[str, Any]:
         "phase_difference": outcome.moment.differ,
         "angle_deg": float(np.degrees(angle_between(a, b))),
         "third_angle_deg": float(np.degrees(min(angle_between(a, c), angle_between(b, c)))),
-        "shift_mm": outcome.alignment.shift,
-        "correlation": outcome.alignment.correlation,
-        "runner_up": outcome.alignment.runner_up,
+        "shift_mm": float(np.hypot(*outcome.alignment.shift)) * mm_per_pixel(b),
+        "correlation": 1 - outcome.alignment.residual_after,
+        "correlation_before": 1 - outcome.alignment.residual_before,
+        "confidence": outcome.alignment.confidence,
         "coverage": seen.coverage if seen else 0.0,
         "precision": seen.precision if seen else 0.0,
         "third_shift_px": list(seen.shift) if seen else None,

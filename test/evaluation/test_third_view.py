@@ -8,9 +8,7 @@ from evaluation.patient_runs import SEED, scenes, shots
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autocar_ros.errors import InvalidInputError
-from autocar_ros.evaluation.third_view import Shot, _across, _at_shifts, _plane_axes, align, by_chance, third_view
-from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
+from autocar_ros.evaluation.third_view import _at_shifts, by_chance, third_view
 
 SHIFTS = ((0, 0), (30, -22), (-25, 40), (0, 0))
 
@@ -23,31 +21,6 @@ def views():
 @pytest.fixture(scope="module")
 def truth():
     return scenes(background=False)[0].truth(0.0)
-
-
-def across(first, second):
-    """Direction in the second view that a shift can be seen along."""
-    cameras = camera_from_pose(first.pose), camera_from_pose(second.pose)
-    return _across(cameras[1], _plane_axes(*cameras)[0])
-
-
-@pytest.mark.parametrize(("first", "second"), [(0, 1), (0, 2), (3, 1), (3, 2)])
-def test_the_shift_across_epipolar_lines_is_found(views, first, second):
-    a, b = views[first], views[second]
-    found, direction = align(a, b), across(a, b)
-    assert found.shift == pytest.approx(np.array(SHIFTS[second]) @ direction * mm_per_pixel(b.pose), abs=1.1)
-    moved = np.array(found.pose.center) - b.pose.center
-    assert moved @ direction * mm_per_pixel(b.pose) == pytest.approx(found.shift)
-    assert found.correlation > 0.9
-    assert found.correlation > found.runner_up
-
-
-def test_views_from_one_source_cannot_be_aligned(views):
-    with pytest.raises(InvalidInputError, match="different angles"):
-        align(views[0], views[0])
-    empty = Shot(views[1].image, np.zeros_like(views[1].mask), views[1].pose)
-    with pytest.raises(InvalidInputError, match="empty"):
-        align(views[0], empty)
 
 
 @pytest.mark.parametrize("view", [1, 2])
