@@ -140,5 +140,5 @@ def _judged(graph: VesselGraph, pair: FramePair) -> VesselGraph:
     if pair.alignment is not None and pair.alignment.reason:
         reasons.append(f"alignment of plane B: {pair.alignment.reason}")
     if graph.coverage[worst] < POOR_COVERAGE:
-        reasons.append(f"explains only {graph.coverage[worst]:.0%} of the vessels of plane {'AB'[worst]}")
+        reasons.append(f"the graph explains only {graph.coverage[worst]:.0%} of the vessels of plane {'AB'[worst]}")
     return graph.with_(status=GraphStatus.DEGRADED, status_reason="; ".join(reasons)) if reasons else graph

@@ -131,7 +131,7 @@ class ViewAlignment:
     residual_before: float = np.nan  # 0..2, 1 - correlation of what both views absorb along epipolar lines
     residual_after: float = np.nan
     confidence: float = 0.0  # 0..1
-    # (3,) unit, world: along the epipolar lines of plane B; a shift this way moves the tree in depth, unseen by two views
+    # (3,) unit, world, along the epipolar lines of plane B: a shift this way moves the tree in depth, which is unseen
     unobservable: FloatArray = field(default_factory=lambda: np.full(3, np.nan))
     reason: str = ""  # why the correction is not to be trusted; "" = it is
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +17,7 @@ from rich.table import Table
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.cli.segment import Method as Segmentation
 from autocar_ros.cli.segment import MethodOption as SegmentationOption
-from autocar_ros.config import ReconstructionConfig, SegmentationConfig
+from autocar_ros.config import AlignmentConfig, ReconstructionConfig, SegmentationConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.figures.overlay import overlay
@@ -25,6 +27,7 @@ from autocar_ros.imaging.pictures import write_mask
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
+from autocar_ros.sync.alignment import Aligner
 from autocar_ros.sync.runs import RunPair, observe_dicom, pair_runs
 from autocar_ros.types import CArmPose, Frame, FramePair, VesselGraph
 from autocar_ros.vessels.export import save_graph
@@ -42,6 +45,18 @@ class Method(StrEnum):
     LIFTING = "lifting"
 
 
+class Align(StrEnum):
+    """How plane B is aligned to plane A (`AlignmentConfig.align`)."""
+
+    OFF = "off"
+    SHIFT = "shift"
+    FULL = "full"
+
+
+AlignOption = Annotated[
+    Align,
+    typer.Option(help="off: poses as reported; shift: table shift of run B; full: its angles and distances, too."),
+]
 MethodOption = Annotated[Method, typer.Option(help="network: trained; lifting: needs no weights.")]
 WeightsOption = Annotated[Path | None, typer.Option(help="Weights of the network. Without it, those of the package.")]
 
@@ -56,11 +71,13 @@ def reconstruct(
     method: MethodOption = Method.NETWORK,
     weights: WeightsOption = None,
     segmentation: SegmentationOption = Segmentation.NETWORK,
+    align: AlignOption = Align.SHIFT,
 ) -> None:
     """Reconstruct the vessel graph from one frame each of two DICOM runs.
 
-    Writes vessel_graph.json (metres), .vtp and .csv (mm), the masks, overlays and a 3D view. Frames of equal
-    heart phase and full contrast are chosen, by the ECG or the motion of the vessels; of still runs the fullest ones.
+    Writes vessel_graph.json (metres), .vtp and .csv (mm), alignment.json, the masks, overlays and a 3D view. Frames of
+    equal heart phase and full contrast are chosen, by the ECG or the motion of the vessels; of still runs the fullest
+    ones.
     """
     config = ReconstructionConfig(method=str(method), weights=str(weights or ""))
     network, segmenter = network_for(config), segmenter_for(SegmentationConfig(method=str(segmentation)))
@@ -77,6 +94,7 @@ def reconstruct(
         pair = FramePair(
             first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, chosen.phase_a, chosen.phase_b, chosen.source, True
         )
+        pair = Aligner(AlignmentConfig(align=str(align))).correct(pair)
         graph = reconstruct_pair(pair, config, network).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))
@@ -107,6 +125,10 @@ def _write(out: Path, graph: VesselGraph, pair: FramePair, frames: tuple[Frame, 
     out.mkdir(parents=True, exist_ok=True)
     for ending in ("json", "vtp", "csv"):
         save_graph(graph, out / f"vessel_graph.{ending}")
+    if pair.alignment is not None:
+        told = {**asdict(pair.alignment), "unobservable": pair.alignment.unobservable.tolist()}
+        corrected = {"alignment": told, "pose_b": asdict(pair.pose_b)}
+        (out / "alignment.json").write_text(json.dumps(corrected, indent=1) + "\n")
     poses, masks = (pair.pose_a, pair.pose_b), (pair.mask_a, pair.mask_b)
     for plane, frame, pose, mask in zip("ab", frames, poses, masks, strict=True):
         write_mask(out / f"mask_{plane}.png", mask)
@@ -129,6 +151,13 @@ def _summary(graph: VesselGraph, pair: FramePair, chosen: RunPair, out: Path) ->
         f"{np.degrees(angle_between(pair.pose_a, pair.pose_b)):.0f} degrees apart; {graph.processing_time:.2f} s",
         highlight=False,
     )
+    if pair.alignment is not None:
+        (column, row), found = pair.alignment.shift, pair.alignment
+        console.print(
+            f"run B aligned: {column:+.1f} {row:+.1f} px, agreement {1 - found.residual_before:.2f} -> "
+            f"{1 - found.residual_after:.2f}, confidence {found.confidence:.2f}",
+            highlight=False,
+        )
     if graph.status_reason:
-        console.print(f"[yellow]{graph.status.name}:[/] the graph {escape(graph.status_reason)}", highlight=False)
+        console.print(f"[yellow]{graph.status.name}:[/] {escape(graph.status_reason)}", highlight=False)
     console.print(f"written to {escape(str(out))}", highlight=False)

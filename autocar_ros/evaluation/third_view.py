@@ -1,7 +1,7 @@
 """What a reconstruction from two runs is worth in a third one, which had no part in it (protocol 4).
 
-Between runs the table moves, and the reported isocentre is not the same point of the patient any more: the third view may
-be shifted in its plane. What such a fit reaches by luck is told by `by_chance`.
+Between runs the table moves, and the reported isocentre is not the same point of the patient any more: the third view
+may be shifted in its plane. What such a fit reaches by luck is told by `by_chance`.
 """
 
 from __future__ import annotations

@@ -12,13 +12,15 @@ def test_phantom(autocar, data_dir, tmp_path):
     result = autocar("reconstruct", *runs, "--out", tmp_path / "out", "--pixel-spacing", 0.390625)
     assert result.exit_code == 0, result.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"vessel_graph.json", "vessel_graph.vtp", "vessel_graph.csv", "vessel_graph.png", "mask_a.png",
-                     "mask_b.png", "overlay_a.png", "overlay_b.png"}  # fmt: skip
+    assert names == {"vessel_graph.json", "vessel_graph.vtp", "vessel_graph.csv", "vessel_graph.png", "alignment.json",
+                     "mask_a.png", "mask_b.png", "overlay_a.png", "overlay_b.png"}  # fmt: skip
     data = json.loads((tmp_path / "out" / "vessel_graph.json").read_text())
     assert data["unit"] == "m"
     graph = load_graph(tmp_path / "out" / "vessel_graph.json")
     assert len(graph) > 300
     assert f"{len(graph)} nodes" in result.stdout
+    assert "run B aligned" in result.stdout
+    assert json.loads((tmp_path / "out" / "alignment.json").read_text())["alignment"]["confidence"] > 0.6
 
 
 @pytest.mark.parametrize(
