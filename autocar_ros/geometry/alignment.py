@@ -33,6 +33,7 @@ PRIOR = 0.1  # of a pose that is off by its usual error, against profiles that h
 PROBE = 0.1  # usual errors, for slopes
 ROUNDS = 6  # of least squares
 WORTH = 0.03  # of the correlation that angles and distances must gain
+WORTH_SHIFT = 0.06  # that a shift must gain: what is worth less is a mm, and no better known than the reported pose
 
 How = Literal["shift", "full"]
 
@@ -77,7 +78,7 @@ def sighting(mask: Mask, pose: CArmPose, absorbed: NDArray[np.floating] | None =
 
 
 def align(pairs: Pairs, how: How = "shift", config: AlignmentConfig | None = None) -> ViewAlignment:
-    """Correction of plane B under which it agrees with plane A.
+    """Correction of plane B under which it agrees with plane A; none where the reported pose is as good.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def align(pairs: Pairs, how: How = "shift", config: AlignmentConfig | None = Non
     config = config or AlignmentConfig()
     if not pairs:
         raise InvalidInputError("need at least one pair of views to align")
-    found = _shifted(pairs, config)
+    found = _unless_as_reported(_shifted(pairs, config), config)
     return _refined(pairs, found, config) if how == "full" else found
 
 
@@ -116,6 +117,20 @@ def _shifted(pairs: Pairs, config: AlignmentConfig) -> ViewAlignment:
         confidence=confidence,
         unobservable=_along(*pairs[0]),
         reason="" if confidence >= config.least_confidence else _doubt(tried, score, best, far),
+    )
+
+
+def _unless_as_reported(found: ViewAlignment, config: AlignmentConfig) -> ViewAlignment:
+    """A shift that is worth it; else none, and the reported pose is as sure as its views agree."""
+    if found.residual_before - found.residual_after >= WORTH_SHIFT:
+        return found
+    confidence = max(1 - found.residual_before, found.confidence)
+    return replace(
+        found,
+        shift=(0.0, 0.0),
+        residual_after=found.residual_before,
+        confidence=confidence,
+        reason="" if confidence >= config.least_confidence else found.reason,
     )
 
 

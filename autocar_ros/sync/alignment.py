@@ -24,7 +24,7 @@ from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, ViewAlignme
 COARSER = 2  # px of a mask that are one of a sighting; the bins of a profile are wider
 FEWEST = 100  # such pixels of vessel in either plane from which on a pair tells something
 FILLED = 0.75  # of those of the last key frame, from which on a pair is compared with it
-CONFIRMED = 0.08  # of the correlation: a correction that gains less is none, the reported pose is as good
+GAIN = 0.08  # of the correlation, by which another correction must be better
 STEP = 1.0  # mm to either side of the present correction
 SMALLEST_STEP = 0.4  # mm by which it is refined
 LEARNED = 15  # pairs after which it may be
@@ -102,18 +102,7 @@ class Aligner:
         self._start()
 
     def _solved(self, pairs: Sequence[Views]) -> ViewAlignment:
-        """Best correction of some pairs; none when the reported pose is as good."""
-        found = align(pairs, cast(How, self._config.align), self._config)
-        if found.residual_before - found.residual_after >= CONFIRMED:
-            return found
-        as_reported = 1 - found.residual_before
-        return ViewAlignment(
-            residual_before=found.residual_before,
-            residual_after=found.residual_before,
-            confidence=max(as_reported, found.confidence),
-            unobservable=found.unobservable,
-            reason="" if as_reported >= self._config.least_confidence else found.reason,
-        )
+        return align(pairs, cast(How, self._config.align), self._config)
 
     def _start(self) -> None:
         """Begin to watch a new correction."""
@@ -143,7 +132,7 @@ class Aligner:
         """Look for a correction under which the pairs that do not agree any more do so again."""
         now = float(np.mean([self._agreement(views, present) for views in self._suspects]))
         found = self._solved(self._suspects)
-        if 1 - found.residual_after >= now + CONFIRMED:
+        if 1 - found.residual_after >= now + GAIN:
             self.moves += bool(self._keys and not present.reason)
             self._keys = deque(self._suspects, maxlen=self._config.window)
             self._basis = len(self._keys)

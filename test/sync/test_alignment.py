@@ -31,9 +31,7 @@ def sequence(tree, count=30):
     for k in range(count):
         masks = [scene.mask(plane, k / RATE) for plane in "ab"]
         stamp = round(k / RATE * NANOSECONDS)
-        found.append(
-            FramePair(stamp, stamp, *masks, scene.true_pose("a"), scene.true_pose("b"), key_frame=k % 12 == 3)
-        )
+        found.append(FramePair(stamp, stamp, *masks, scene.true_pose("a"), scene.true_pose("b"), key_frame=k % 12 == 3))
     return found
 
 
