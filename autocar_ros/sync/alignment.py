@@ -81,7 +81,7 @@ class Aligner:
             self._filled = views
         present = self._alignment
         if present is None:
-            self._solve([views])
+            self._take(_certain(self._solved([views])))
             return
         agrees = (key_frame or self._is_filled(views)) and self._watch(views, present)
         doubtful = bool(present.reason) or self._basis == 0
@@ -89,7 +89,7 @@ class Aligner:
             self._keys.append(views)
             if doubtful or len(self._keys) >= 2 * self._basis:
                 self._basis = len(self._keys)
-                self._solve(self._keys)
+                self._take(self._solved(self._keys))
 
     def _is_filled(self, views: Views) -> bool:
         """Whether both planes show about as much as at the last key frame, so that a pair can be compared with it."""
@@ -97,8 +97,8 @@ class Aligner:
             return False
         return all(len(v.pixels) >= FILLED * len(key.pixels) for v, key in zip(views, self._filled, strict=True))
 
-    def _solve(self, pairs: Sequence[Views]) -> None:
-        self._alignment = self._solved(pairs)
+    def _take(self, alignment: ViewAlignment) -> None:
+        self._alignment = alignment
         self._start()
 
     def _solved(self, pairs: Sequence[Views]) -> ViewAlignment:
@@ -136,8 +136,7 @@ class Aligner:
             self.moves += bool(self._keys and not present.reason)
             self._keys = deque(self._suspects, maxlen=self._config.window)
             self._basis = len(self._keys)
-            self._alignment = found
-            self._start()
+            self._take(found)
         elif now < usual - BROKEN:
             self._trouble = f"the views agree on {max(now, 0):.0%} only, after {usual:.0%}: other artery or phase?"
         else:
@@ -170,6 +169,20 @@ class Aligner:
         if self._fan is None or self._fan[0] != poses:
             self._fan = poses, epipolar_fan(*poses)
         return self._fan[1]
+
+
+def _certain(found: ViewAlignment) -> ViewAlignment:
+    """No correction instead of a doubtful one: few vessels, while contrast comes, fit anywhere."""
+    if not found.reason:
+        return found
+    before = found.residual_before
+    return ViewAlignment(
+        residual_before=before,
+        residual_after=before,
+        confidence=found.confidence,
+        unobservable=found.unobservable,
+        reason=found.reason,
+    )
 
 
 def _views(pair: FramePair) -> Views | None:
