@@ -14,10 +14,10 @@ RIDGE = 1e-3  # of the weight of all nodes, for each coefficient: what no vessel
 
 
 @njit(cache=True)
-def affinely_moved(shape, position, tangent):  # type: ignore[no-untyped-def]
+def affinely_moved(shape, position, tangent, weight):  # type: ignore[no-untyped-def]
     """Move a shape (N, 3) mm affinely to where its nodes (N, 3) mm are, as seen across their unit tangents (N, 3).
 
-    Least squares over all nodes of the distances across the tangents.
+    Least squares of the distances across the tangents, weighted (N,) 0..1.
     """
     count = len(shape)
     if count == 0:
@@ -30,7 +30,7 @@ def affinely_moved(shape, position, tangent):  # type: ignore[no-untyped-def]
     for i in range(count):
         for axis in range(3):
             features[i, 1 + axis] = (shape[i, axis] - middle[axis]) / SIZE
-        _add_node(normal, right, features[i], position[i] - shape[i], tangent[i])
+        _add_node(normal, right, features[i], position[i] - shape[i], tangent[i], weight[i])
     matrix = normal.reshape(12, 12)
     for k in range(12):
         matrix[k, k] += RIDGE * count
@@ -40,13 +40,13 @@ def affinely_moved(shape, position, tangent):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _add_node(normal, right, feature, moved, tangent):  # type: ignore[no-untyped-def]
+def _add_node(normal, right, feature, moved, tangent, weight):  # type: ignore[no-untyped-def]
     """Add the distance across its tangent of a node that moved by (3,) mm to the normal equations: their lower half."""
     along = (moved * tangent).sum()
     for a in range(4):
         for r in range(3):
-            right[a, r] += feature[a] * (moved[r] - along * tangent[r])
+            right[a, r] += weight * feature[a] * (moved[r] - along * tangent[r])
             for b in range(a + 1):
-                both = feature[a] * feature[b]
+                both = weight * feature[a] * feature[b]
                 for c in range(3):
                     normal[a, r, b, c] += both * ((r == c) - tangent[r] * tangent[c])

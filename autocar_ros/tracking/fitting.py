@@ -22,6 +22,7 @@ ANCHOR = 1e-3  # of a line's weight; keeps nodes that nothing pulls where they a
 SETTLED = 0.3  # mm: after a step that moves no node by more along an axis the next one is left out
 NOISE = 0.5  # mm, 1-sigma of the distance of a node to the line it belongs to
 SLIP = 1.0  # mm, 1-sigma of what a node does along its vessel beside what all vessels do together
+UNTOLD = 0.01  # weight in that of a node without lines
 ALONG = 0.1  # weight of a target along the vessel, where reconstructions hardly tell points apart
 
 Targets = tuple[FloatArray, FloatArray]
@@ -110,15 +111,15 @@ def _descend(springs, neighbours, course, start, shape, lines, expected, points)
             settled = False
             continue
         tangent = _tangents(position, neighbours)
-        system, squares, weights = empty_system(len(start)), 0.0, 1e-12
+        system, squares, weights, told = empty_system(len(start)), 0.0, 1e-12, np.full(len(start), UNTOLD)
         for v, view in enumerate(lines):
             if len(view.direction) > 0:
-                more, heavier = _add_lines(system, view, matched[v], position, tangent, scale)
+                more, heavier = _add_lines(system, view, matched[v], position, tangent, scale, told)
                 squares, weights = squares + more, weights + heavier
         surprise = max(squares / (weights * NOISE**2), 1.0)
         _add_points(system, points, position, tangent, scale)
         _hold(system, start, expected, position)
-        together = affinely_moved(shape, position, tangent)
+        together = affinely_moved(shape, position, tangent, told)
         _slide(system, together, position, tangent, min(weights / max(len(start), 1), 1.0))
         add_springs(system, springs, position, start, together, length**2, bend)
         step = solve(springs.tree, system)
@@ -130,10 +131,11 @@ def _descend(springs, neighbours, course, start, shape, lines, expected, points)
 
 
 @njit(cache=True)
-def _add_lines(system, lines, matched, position, tangent, scale):  # type: ignore[no-untyped-def]
+def _add_lines(system, lines, matched, position, tangent, scale, told):  # type: ignore[no-untyped-def]
     """Add the distances to the lines of a view; the sum of their weighted squares, and that of the weights.
 
-    `matched` (N,) holds the points that the nodes matched last, and is kept up to date.
+    `matched` (N,) holds the points that the nodes matched last, and is kept up to date; the weight of every node
+    is added to `told` (N,), up to 1.
     """
     squares, weights, gradient = 0.0, 0.0, np.empty(3)
     for i in range(len(position)):
@@ -143,6 +145,7 @@ def _add_lines(system, lines, matched, position, tangent, scale):  # type: ignor
         if not inside:
             continue
         weight = (alignment / (1 + (distance / scale) ** 2)) ** 2
+        told[i] = min(told[i] + weight, 1.0)
         squares += weight * offset**2
         weights += weight
         for r in range(3):
