@@ -11,6 +11,7 @@ import typer
 
 from autocar_ros.cli.cases import static_case
 from autocar_ros.cli.console import progress, terminal
+from autocar_ros.cli.evaluate_alignment import alignment
 from autocar_ros.cli.evaluate_dynamic import dynamic
 from autocar_ros.cli.evaluate_patients import patients
 from autocar_ros.cli.evaluate_perturbation import perturbation
@@ -47,6 +48,7 @@ MARGIN = 15.0  # mm around the true tree in a picture
 evaluate = typer.Typer(
     help="Measure how good the reconstruction is, with baselines.", no_args_is_help=True, add_completion=False
 )
+evaluate.command()(alignment)
 evaluate.command()(dynamic)
 evaluate.command()(patients)
 evaluate.command()(perturbation)

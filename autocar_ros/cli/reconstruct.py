@@ -31,7 +31,7 @@ from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
 from autocar_ros.sync.runs import RunPair, observe_dicom, pair_runs
-from autocar_ros.types import CArmPose, Frame, FramePair, VesselGraph
+from autocar_ros.types import CArmPose, Frame, FramePair, Image, VesselGraph
 from autocar_ros.vessels.export import save_graph
 
 Spacing = Annotated[float | None, typer.Option(min=0.001, help="Pixel spacing at the detector, mm; replaces the tag.")]
@@ -98,7 +98,7 @@ def reconstruct(
             first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, chosen.phase_a, chosen.phase_b, chosen.source, True
         )
         if align is not Align.OFF:
-            pair = _aligned(pair, (first, second), align)
+            pair = aligned(pair, (first.image, second.image), align)
         graph = reconstruct_pair(pair, config, network).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))
@@ -125,10 +125,10 @@ def _frame(run: XrayRun, index: int) -> tuple[Frame, CArmPose]:
     return Frame(int(run.frame_times_ns[index]), run.images[index]), run.poses[index]
 
 
-def _aligned(pair: FramePair, frames: tuple[Frame, Frame], how: Align) -> FramePair:
-    """Pair with its plane B corrected by what both frames absorb."""
-    shown = zip(frames, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
-    first, second = (sighting(mask, pose, absorption(frame.image, WIDEST).value) for frame, mask, pose in shown)
+def aligned(pair: FramePair, images: tuple[Image, Image], how: Align) -> FramePair:
+    """Pair with its plane B corrected by what both images absorb."""
+    shown = zip(images, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
+    first, second = (sighting(mask, pose, absorption(image, WIDEST).value) for image, mask, pose in shown)
     found = align_views([(first, second)], "full" if how is Align.FULL else "shift")
     return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 

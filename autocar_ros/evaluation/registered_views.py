@@ -11,9 +11,9 @@ import numpy as np
 
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.protocols import read_centreline
-from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
+from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel, shift_image
 from autocar_ros.imaging.dicom import read_run
-from autocar_ros.types import FloatArray, Image
+from autocar_ros.types import CArmPose, FloatArray, Image
 from autocar_ros.vessels.reprojection import sample_edges
 
 CAMERAS = "registered_cameras.json"
@@ -27,6 +27,8 @@ class RegisteredView(NamedTuple):
     images: Image  # (F, rows, columns)
     projected: FloatArray  # (N, 2) px, inside the visible part of the image
     mm_per_pixel: float  # at the isocentre
+    pose: CArmPose  # as registered
+    reported: CArmPose  # without the table shift that the registration found
 
 
 def read_registered_views(folder: Path) -> list[RegisteredView]:
@@ -42,7 +44,9 @@ def read_registered_views(folder: Path) -> list[RegisteredView]:
         pixels, _ = camera.project(points)
         pixels = pixels[camera.contains(pixels)]
         column, row = np.rint(pixels).astype(int).T
-        views.append(RegisteredView(name, run.images, pixels[run.visible[row, column]], mm_per_pixel(pose)))
+        seen = pixels[run.visible[row, column]]
+        reported = shift_image(pose, -shift[0], -shift[1])
+        views.append(RegisteredView(name, run.images, seen, mm_per_pixel(pose), pose, reported))
     return views
 
 

@@ -1,0 +1,119 @@
+"""`autocar evaluate alignment`: views of a registered phantom, told where they are, not told, and aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from autocar_ros.cli.console import progress, terminal
+from autocar_ros.cli.reconstruct import Align, Method, MethodOption, aligned
+from autocar_ros.cli.segment import Method as Segmentation
+from autocar_ros.cli.segment import MethodOption as SegmentationOption
+from autocar_ros.config import ReconstructionConfig, SegmentationConfig
+from autocar_ros.errors import InvalidInputError, ReconstructionError
+from autocar_ros.evaluation.protocols import read_centreline, score_registered
+from autocar_ros.evaluation.registered_views import CENTRELINE, RegisteredView, read_registered_views
+from autocar_ros.evaluation.report import provenance, write_json
+from autocar_ros.geometry.carm import angle_between
+from autocar_ros.geometry.consistency import epipolar_fan
+from autocar_ros.imaging.segmentation import segmenter_for
+from autocar_ros.pipeline import reconstruct
+from autocar_ros.sbp.network import SbpNetwork
+from autocar_ros.sbp.prediction import network_for
+from autocar_ros.types import FramePair, Mask, VesselGraph
+
+ANGLE = 25.0  # degrees between two views from which on they are judged
+TRIALS = ("told", "reported", "shift", "full")  # poses as registered; as reported; these aligned in two ways
+Shown = tuple[RegisteredView, Mask]  # a view, and the vessels of its middle frame
+
+
+def alignment(
+    data: Annotated[
+        Path, typer.Option(help="Folder with the runs, registered_cameras.json and centreline_lps_mm.csv.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json.")],
+    method: MethodOption = Method.NETWORK,
+    segmentation: SegmentationOption = Segmentation.NETWORK,
+) -> None:
+    """Align every two views of a registered phantom that are at least 25 degrees apart; reconstruct from them.
+
+    The error of the shift across the epipolar lines, given plane A as registered and plane B as reported; and recall
+    and precision of the graph at 3 mm after the best rigid fit: told the registered shifts of both views, with both
+    poses as reported, and with these aligned. One frame of each view, the middle one.
+    """
+    segmenter = segmenter_for(SegmentationConfig(method=str(segmentation)))
+    config = ReconstructionConfig(method=str(method))
+    network, reference = network_for(config), read_centreline(data / CENTRELINE)
+    views = read_registered_views(data)
+    with progress() as bar:
+        task = bar.add_task("Segmenting", total=len(views) + len(TRIALS) * len(views) * (len(views) - 1) // 2)
+        shown: list[Shown] = []
+        for view in views:
+            shown.append((view, segmenter.segment(_middle(view)).vessel))
+            bar.advance(task)
+        bar.update(task, description="Reconstructing")
+        rows = []
+        for first, second in combinations(shown, 2):
+            angle = float(np.degrees(angle_between(first[0].pose, second[0].pose)))
+            if angle >= ANGLE:
+                scores = _scores(first, second, config, network, reference)
+                rows.append({"views": f"{first[0].name} {second[0].name}", "angle_deg": angle} | scores)
+            bar.advance(task, len(TRIALS))
+    if not rows:
+        raise InvalidInputError(f"{data}: no two views are at least {ANGLE:g} degrees apart")
+    protocol = {"name": "alignment", "method": str(method), "segmentation": str(segmentation), "angle_deg": ANGLE}
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "metrics.json", {"protocol": protocol, "pairs": rows, **provenance(None)})
+    terminal().print(_table(rows))
+    terminal().print(f"Wrote {out / 'metrics.json'}", highlight=False, soft_wrap=True)
+
+
+def _scores(
+    first: Shown, second: Shown, config: ReconstructionConfig, network: SbpNetwork | None, reference: VesselGraph
+) -> dict[str, Any]:
+    """Shift found against the registered one in px, and recall and precision of every trial."""
+    (a, _), (b, _) = first, second
+    true = np.subtract(b.pose.center, b.reported.center)
+    given = aligned(_pair(first, second, (a.pose, b.reported)), (_middle(a), _middle(b)), Align.SHIFT)
+    assert given.alignment is not None
+    across = epipolar_fan(a.pose, b.reported).across
+    across = across / np.linalg.norm(across)
+    found: dict[str, Any] = {
+        "true_shift_px": float(true @ across),
+        "error_px": float((given.alignment.shift - true) @ across),
+        "confidence": given.alignment.confidence,
+    }
+    for trial in TRIALS:
+        pair = _pair(first, second, (a.pose, b.pose) if trial == "told" else (a.reported, b.reported))
+        if trial in ("shift", "full"):
+            pair = aligned(pair, (_middle(a), _middle(b)), Align(trial))
+        try:
+            score, _ = score_registered(reconstruct(pair, config, network).graph, reference)
+            found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}
+        except ReconstructionError as error:
+            found[trial] = {"recall_3mm": 0.0, "precision_3mm": 0.0, "failed": str(error)}
+    return found
+
+
+def _pair(first: Shown, second: Shown, poses: Sequence[Any]) -> FramePair:
+    return FramePair(0, 0, first[1], second[1], *poses, key_frame=True)
+
+
+def _middle(view: RegisteredView) -> Any:
+    return view.images[len(view.images) // 2]
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table("views", "angle", "shift, px", "error, px", "confidence", *(f"{trial}" for trial in TRIALS),
+                  title="Recall / precision at 3 mm")  # fmt: skip
+    for row in rows:
+        graphs = (f"{row[t]['recall_3mm']:.2f} / {row[t]['precision_3mm']:.2f}" for t in TRIALS)
+        numbers = f"{row['angle_deg']:.0f}", f"{row['true_shift_px']:.1f}", f"{row['error_px']:+.1f}"
+        table.add_row(row["views"], *numbers, f"{row['confidence']:.2f}", *graphs)
+    return table
