@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,9 @@ from autocar_ros.config import (
     TrackingConfig,
 )
 from autocar_ros.errors import ReconstructionError
+from autocar_ros.geometry.alignment import How, align, corrected, sighting
 from autocar_ros.geometry.carm import angle_between
+from autocar_ros.imaging.enhance import absorption
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.sbp.backproject import hull, tube_volume
 from autocar_ros.sbp.fusion import completed, fuse
@@ -25,11 +28,12 @@ from autocar_ros.sbp.prediction import guided, network_for, predict, ridge_cloud
 from autocar_ros.sync.alignment import Aligner
 from autocar_ros.sync.pairing import Pairing
 from autocar_ros.tracking.tracker import Tracker
-from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, SparseVolume, VesselGraph
+from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, Image, SparseVolume, VesselGraph
 from autocar_ros.vessels.graph import build_skeleton
 from autocar_ros.vessels.measure import measure_graph
 
 GAP_VOXEL = 2.0  # mm, of the hull through which gaps are closed
+WIDEST = 60  # px: wider dark things are no vessels
 POOR_COVERAGE = 0.5  # a new graph that explains less of a mask is DEGRADED
 
 
@@ -89,6 +93,14 @@ class Pipeline:
         # 5. The living graph follows every pair
         self.graph = self.tracker.update(pair, new)
         return self.graph
+
+
+def aligned(pair: FramePair, images: tuple[Image, Image], how: How = "shift") -> FramePair:
+    """Pair of two recorded runs with its plane B corrected by what both images absorb; raises `InvalidInputError`."""
+    shown = zip(images, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
+    first, second = (sighting(mask, pose, absorption(image, WIDEST).value) for image, mask, pose in shown)
+    found = align([(first, second)], how)
+    return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 
 def reconstruct(

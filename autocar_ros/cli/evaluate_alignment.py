@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.reconstruct import Align, Method, MethodOption, aligned
+from autocar_ros.cli.reconstruct import Method, MethodOption
 from autocar_ros.cli.segment import Method as Segmentation
 from autocar_ros.cli.segment import MethodOption as SegmentationOption
 from autocar_ros.config import ReconstructionConfig, SegmentationConfig
@@ -20,16 +20,18 @@ from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.evaluation.protocols import read_centreline, score_registered
 from autocar_ros.evaluation.registered_views import CENTRELINE, RegisteredView, read_registered_views
 from autocar_ros.evaluation.report import provenance, write_json
+from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.pipeline import reconstruct
+from autocar_ros.pipeline import aligned, reconstruct
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.prediction import network_for
 from autocar_ros.types import FramePair, Mask, VesselGraph
 
 ANGLE = 25.0  # degrees between two views from which on they are judged
-TRIALS = ("told", "reported", "shift", "full")  # poses as registered; as reported; these aligned in two ways
+# poses as registered; as reported; these aligned in two ways
+TRIALS: dict[str, How | None] = {"told": None, "reported": None, "shift": "shift", "full": "full"}
 Shown = tuple[RegisteredView, Mask]  # a view, and the vessels of its middle frame
 
 
@@ -80,7 +82,7 @@ def _scores(
     """Shift found against the registered one in px, and recall and precision of every trial."""
     (a, _), (b, _) = first, second
     true = np.subtract(b.pose.center, b.reported.center)
-    given = aligned(_pair(first, second, (a.pose, b.reported)), (_middle(a), _middle(b)), Align.SHIFT)
+    given = aligned(_pair(first, second, (a.pose, b.reported)), (_middle(a), _middle(b)))
     assert given.alignment is not None
     across = epipolar_fan(a.pose, b.reported).across
     across = across / np.linalg.norm(across)
@@ -89,10 +91,10 @@ def _scores(
         "error_px": float((given.alignment.shift - true) @ across),
         "confidence": given.alignment.confidence,
     }
-    for trial in TRIALS:
+    for trial, how in TRIALS.items():
         pair = _pair(first, second, (a.pose, b.pose) if trial == "told" else (a.reported, b.reported))
-        if trial in ("shift", "full"):
-            pair = aligned(pair, (_middle(a), _middle(b)), Align(trial))
+        if how:
+            pair = aligned(pair, (_middle(a), _middle(b)), how)
         try:
             score, _ = score_registered(reconstruct(pair, config, network).graph, reference)
             found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}

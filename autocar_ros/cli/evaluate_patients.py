@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.reconstruct import Method
+from autocar_ros.cli.reconstruct import Align, AlignOption, Method
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.patients import Name, Outcome, Pairing, Recorded, figures_of, find_trials, judge, record
@@ -18,7 +19,7 @@ from autocar_ros.evaluation.report import Section, method_table, plus_minus, pro
 from autocar_ros.evaluation.segmentation import METHODS, load_segmenters
 from autocar_ros.evaluation.third_view import NEAR
 from autocar_ros.figures.third_view import Panel, draw_outcomes, draw_panels
-from autocar_ros.geometry.alignment import corrected
+from autocar_ros.geometry.alignment import How, corrected
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.prediction import network_for
 
@@ -30,6 +31,7 @@ HOW_SCORED = (
     "before (epipolar consistency; correlation), the third one after. By chance: the same fit to the mirrored third "
     "mask. A reconstruction that fails counts 0."
 )
+HOW: dict[Align, How | None] = {Align.OFF: None, Align.SHIFT: "shift", Align.FULL: "full"}
 SHOWN = ("phase_difference", "coverage", "precision", "chance_coverage", "chance_precision", "correlation", "failed")
 
 
@@ -51,6 +53,7 @@ def patients(
     method: Annotated[
         Method, typer.Option(help="How a pair is reconstructed, as of `autocar reconstruct`.")
     ] = Method.NETWORK,
+    align: AlignOption = Align.SHIFT,
 ) -> None:
     """Reconstruct from two runs of a patient; see how well the graph fits a third run of the same artery.
 
@@ -62,7 +65,7 @@ def patients(
         raise InvalidInputError(f"{data}: no artery has three runs from angles far enough apart")
     name, segmenter = next(iter(load_segmenters([segmentation] if segmentation else (), weights).items()))
     config = ReconstructionConfig(method=str(method))
-    network = network_for(config)
+    rebuild = partial(reconstruct, config=config, network=network_for(config))
     used = sorted({run for trial in trials for run in trial})
     recorded: dict[Name, Recorded] = {}
     outcomes: list[Outcome] = []
@@ -73,10 +76,10 @@ def patients(
             bar.advance(task)
         bar.update(task, description="Reconstructing")
         for trial in trials:
-            outcomes.append(judge(trial, recorded, pairing, segmenter, lambda pair: reconstruct(pair, config, network)))
+            outcomes.append(judge(trial, recorded, pairing, segmenter, rebuild, HOW[align]))
             bar.advance(task)
     protocol = {"name": "patients", "pairing": str(pairing), "segmentation": name, "method": str(method),
-                "near_mm": NEAR}  # fmt: skip
+                "align": str(align), "near_mm": NEAR}  # fmt: skip
     _write(out, outcomes, protocol)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,21 +21,18 @@ from autocar_ros.config import ReconstructionConfig, SegmentationConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.figures.overlay import overlay
-from autocar_ros.geometry.alignment import align as align_views
-from autocar_ros.geometry.alignment import corrected, sighting
 from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.imaging.dicom import XrayRun, read_run
-from autocar_ros.imaging.enhance import absorption
 from autocar_ros.imaging.pictures import write_mask
 from autocar_ros.imaging.segmentation import segmenter_for
+from autocar_ros.pipeline import aligned
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
 from autocar_ros.sync.runs import RunPair, observe_dicom, pair_runs
-from autocar_ros.types import CArmPose, Frame, FramePair, Image, VesselGraph
+from autocar_ros.types import CArmPose, Frame, FramePair, VesselGraph
 from autocar_ros.vessels.export import save_graph
 
 Spacing = Annotated[float | None, typer.Option(min=0.001, help="Pixel spacing at the detector, mm; replaces the tag.")]
-WIDEST = 60  # px: wider dark things are no vessels
 WITHOUT = "from 0. Without it, chosen by heart phase and contrast."
 FrameA = Annotated[int | None, typer.Option(min=0, help=f"Frame of run A, {WITHOUT}")]
 FrameB = Annotated[int | None, typer.Option(min=0, help=f"Frame of run B, {WITHOUT}")]
@@ -98,7 +95,7 @@ def reconstruct(
             first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, chosen.phase_a, chosen.phase_b, chosen.source, True
         )
         if align is not Align.OFF:
-            pair = aligned(pair, (first.image, second.image), align)
+            pair = aligned(pair, (first.image, second.image), "full" if align is Align.FULL else "shift")
         graph = reconstruct_pair(pair, config, network).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))
@@ -123,14 +120,6 @@ def _choose(runs: tuple[XrayRun, XrayRun], frame_a: int | None, frame_b: int | N
 
 def _frame(run: XrayRun, index: int) -> tuple[Frame, CArmPose]:
     return Frame(int(run.frame_times_ns[index]), run.images[index]), run.poses[index]
-
-
-def aligned(pair: FramePair, images: tuple[Image, Image], how: Align) -> FramePair:
-    """Pair with its plane B corrected by what both images absorb."""
-    shown = zip(images, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
-    first, second = (sighting(mask, pose, absorption(image, WIDEST).value) for image, mask, pose in shown)
-    found = align_views([(first, second)], "full" if how is Align.FULL else "shift")
-    return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 
 def _write(out: Path, graph: VesselGraph, pair: FramePair, frames: tuple[Frame, Frame]) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.evaluation.picture_runs import PictureRun
 from autocar_ros.evaluation.third_view import Shot, ThirdView, by_chance, third_view
-from autocar_ros.geometry.alignment import align, corrected, sighting
+from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, mm_per_pixel
 from autocar_ros.imaging.segmentation import Segmenter
-from autocar_ros.pipeline import Reconstruction
+from autocar_ros.pipeline import Reconstruction, aligned
 from autocar_ros.sync.beats import apart
 from autocar_ros.sync.runs import ObservedRun, known_frames, observe_run, pair_runs, vessels_of
 from autocar_ros.types import CArmPose, FramePair, Image, VesselGraph, ViewAlignment
@@ -116,18 +116,19 @@ def judge(
     pairing: Pairing,
     segmenter: Segmenter,
     rebuild: Callable[[FramePair], Reconstruction],
+    how: How | None = "shift",
 ) -> Outcome:
-    """Choose frames, align, reconstruct, and look at the graph in the third view."""
+    """Choose frames, align them (not with `how` None), reconstruct, and look at the graph in the third view."""
     a, b, c = runs = [recorded[name] for name in trial]
     moment = choose(a.frames, b.frames, c.frames, pairing)
     images = [run.images[frame] for run, frame in zip(runs, moment.frames, strict=True)]
     first, second, third = (
         Shot(image, segmenter.segment(image).vessel, run.pose) for image, run in zip(images, runs, strict=True)
     )
-    alignment = align([(sighting(first.mask, first.pose), sighting(second.mask, second.pose))])
-    moved = corrected(second.pose, alignment)
-    pair = FramePair(0, 0, first.mask, second.mask, first.pose, moved, key_frame=True, alignment=alignment)
-    start = (trial, moment, (first, second, third), alignment)
+    pair = FramePair(0, 0, first.mask, second.mask, first.pose, second.pose, key_frame=True)
+    if how:
+        pair = aligned(pair, (first.image, second.image), how)
+    start = (trial, moment, (first, second, third), pair.alignment or ViewAlignment())
     try:
         graph = rebuild(pair).graph
     except ReconstructionError:
