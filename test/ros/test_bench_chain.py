@@ -25,7 +25,8 @@ def test_nodes_answer_a_bag_of_masks(monkeypatch):
     said = []
     found = bench_chain(1, said.append, length=8.0)
     pairs, times = found["frame_pairs"], found["latency_ms"]["vessel_graph"]
-    assert 0 < pairs["graphs_published"] <= pairs["offered"] <= 8 * FRAME_RATE
+    assert 0 <= pairs["graphs_published"] <= pairs["offered"] <= 8 * FRAME_RATE
+    assert times["n"] > 0  # on a busy machine the first graph may come after the last pair
     assert 0 < times["median"] <= times["p99"] <= times["max"]
     assert set(found["cores"]) == {"/synchronization", "/reconstruction", "/tracking", "/bag_player"}
     assert len(tables(found)) == 2

@@ -20,7 +20,7 @@ def autocar(*arguments):
 @pytest.fixture(scope="module")
 def demo(middleware, tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
-    result = autocar("demo", "--out", out, "--seconds", 6, "--rate", 3)
+    result = autocar("demo", "--out", out, "--seconds", 10, "--rate", 3)
     assert result.exit_code == 0, result.output
     return out, result
 
@@ -28,7 +28,7 @@ def demo(middleware, tmp_path_factory):
 def test_summary_tells_what_happened(demo):
     out, result = demo
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["settings"] == {"seconds": 6.0, "seed": 1, "tree": "left", "frame_rate": 3.0}
+    assert summary["settings"] == {"seconds": 10.0, "seed": 1, "tree": "left", "frame_rate": 3.0}
     assert summary["messages"]["vessel_graph"] >= summary["frame_pairs"]["graphs_published"] > 0
     assert summary["frame_pairs"]["exposed"] >= 10
     assert summary["graph"]["recall_2mm"]["n"] > 0
