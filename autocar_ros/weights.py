@@ -19,7 +19,7 @@ from autocar_ros.resources import resource
 
 AGAIN = "fetch the file again, or train new ones with `autocar train`"
 
-Model = TypeVar("Model", bound=nn.Module)
+Model = TypeVar("Model", bound="Calibrated")
 
 
 class Weights(NamedTuple):
@@ -68,8 +68,14 @@ def load_weights(path: Path, kind: str) -> Weights:
     return Weights(state, metadata)
 
 
-def load_model(path: Path, kind: str, make: Callable[[Mapping[str, str]], Model]) -> Model:
-    """Network with the weights of a file, for inference on the CPU; `make` builds it empty from their metadata.
+class Calibrated(nn.Module):
+    """Network whose answer is cut at a threshold, which travels with its weights."""
+
+    threshold = 0.5  # of vessel, 0..1; found on validation cases
+
+
+def load_model(path: Path, kind: str, make: Callable[[str], Model]) -> Model:
+    """Network with weights and threshold of a file, for inference on the CPU; `make` builds it from its architecture.
 
     Raises
     ------
@@ -78,7 +84,8 @@ def load_model(path: Path, kind: str, make: Callable[[Mapping[str, str]], Model]
     """
     state, metadata = load_weights(path, kind)
     try:
-        model = make(metadata)
+        model = make(metadata["architecture"])
+        model.threshold = float(metadata["threshold"])
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"{path} does not tell how its network is made ({error!r}): train it anew") from error
     fill(model, state, str(path))

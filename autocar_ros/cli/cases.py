@@ -22,12 +22,9 @@ def pair_at(scene: Scene, time_s: float) -> FramePair:
     return FramePair(stamp, stamp, *masks, scene.pose("a"), scene.pose("b"), key_frame=True)
 
 
-def static_case(seed: int, misalignment: float = 0.0) -> Case:
-    """Case of the test split with perfect masks and true poses: no training or tuning ever sees it.
-
-    `misalignment` [mm] is the root mean square distance between where both views saw the vessels.
-    """
-    return draw_case(case_rng("test", seed, 0), CaseConfig(misalignment=misalignment))
+def static_case(seed: int, config: CaseConfig | None = None) -> Case:
+    """Case of the test split, never seen in training or tuning; masks perfect and poses true unless told otherwise."""
+    return draw_case(case_rng("test", seed, 0), config)
 
 
 class StenosisCase(NamedTuple):

@@ -25,6 +25,7 @@ from autocar_ros.geometry.camera import Camera
 from autocar_ros.types import FloatArray, SparseVolume
 
 COARSEST = 8.0  # mm
+GAP_VOXEL = 2.0  # mm, of the hull through which gaps of a graph are closed
 HALF_DIAGONAL = math.sqrt(3) / 2  # of a unit voxel
 STRETCH = 1.1  # a step of 1 mm moves a projection by so many mm at its depth: up to 20 degrees off the axis
 ROUNDING = math.sqrt(2)  # px, by which rounding changes the distance of two projections at most

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
@@ -46,8 +48,8 @@ def _continuing(lifted: Lifted, disagreement: FloatArray, config: Reconstruction
     return np.asarray(alone & lifted.matched & np.isin(label, label[border[alone[border]]]))
 
 
-def completed(cloud: Cloud, lifted: Cloud, cameras: tuple[Camera, Camera]) -> Cloud:
-    """A cloud with those lifted points that, in either view, lie further than `EXPLAINED` from its projection.
+def completed(cloud: Cloud, lifted: Cloud, cameras: Sequence[Camera]) -> Cloud:
+    """A cloud with those lifted points that, in any view, lie further than `EXPLAINED` from its projection.
 
     The network leaves out what it has never seen the like of, such as much of the phantom; lifting is not learned.
     """

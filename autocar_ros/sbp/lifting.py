@@ -104,6 +104,15 @@ def cast_rays(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, conf
     return Rays(a, pixels, directions, radius, edges, of_point, depth, cost, match, forest, free)
 
 
+def lifting_cost(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, config: ReconstructionConfig) -> float:
+    """Mean cost in mm of the points of view A at the depths that cost least together, jumps between them included."""
+    rays = cast_rays(line_a, a, line_b, b, config)
+    label = _labels(rays, rays.cost, config)
+    jump = np.maximum(np.abs(label - label[rays.forest.parent]) - rays.free, 0) * (rays.forest.parent >= 0)
+    own = rays.cost[np.arange(len(label)), label]
+    return float(np.mean(own + np.minimum(_slope(config) * jump, config.largest_jump_cost)))
+
+
 def _claimed_cost(
     rays: Rays, rays_b: Rays, lifted_b: Lifted, lifted: Lifted, config: ReconstructionConfig
 ) -> FloatArray:
@@ -115,10 +124,20 @@ def _claimed_cost(
 
 
 def _lift(rays: Rays, cost: FloatArray, config: ReconstructionConfig) -> Lifted:
-    """Depths of all rays that cost least together."""
-    label = best_labels(cost, *rays.forest, rays.free, config.jump_weight * DEPTH_STEP, config.largest_jump_cost)
+    """Points at the depths of all rays that cost least together."""
+    label = _labels(rays, cost, config)
     depth = rays.depth[label]
     near = np.abs(depth[rays.edges[:, 0]] - depth[rays.edges[:, 1]]) < config.neighbour_distance
     points = rays.camera.source + depth[:, None] * rays.directions
     matched = rays.match[np.arange(len(label)), label] >= 0
     return Lifted(points, rays.pixels, rays.radius * depth, rays.edges[near], matched)
+
+
+def _labels(rays: Rays, cost: FloatArray, config: ReconstructionConfig) -> IntArray:
+    """Depths (N,) of all rays that cost least together, as indices."""
+    return np.asarray(best_labels(cost, *rays.forest, rays.free, _slope(config), config.largest_jump_cost))
+
+
+def _slope(config: ReconstructionConfig) -> float:
+    """Cost of a jump, of one step of depth."""
+    return config.jump_weight * DEPTH_STEP

@@ -23,7 +23,7 @@ from autocar_ros.sbp.observation import Evidence
 from autocar_ros.sparse.conv import gather_product
 from autocar_ros.sparse.layers import DownConv, SubmanifoldConv, UpConv, VoxelNorm
 from autocar_ros.sparse.voxels import Voxels
-from autocar_ros.weights import Described
+from autocar_ros.weights import Calibrated, Described
 
 KIND = "sbp"  # of weights (weights.py)
 SIZES = (2.0, 1.0, 0.5)  # mm, voxels of the three stages
@@ -41,7 +41,7 @@ class Architecture(Described):
     image_channels: int = 8  # of the 2D encoder
     lifting: bool = True  # look at the lifted centrelines
     keep: tuple[float, float] = (0.1, 0.2)  # occupancy down to which a voxel of 2 and of 1 mm is divided
-    most: tuple[int, int] = (2600, 5000)  # voxels of 2 and of 1 mm that are divided at most
+    most: tuple[int, int] = (4000, 9000)  # voxels of 2 and of 1 mm that are divided at most
 
 
 class Stage(NamedTuple):
@@ -158,7 +158,7 @@ class SparseUNet(nn.Module):
         return x
 
 
-class SbpNetwork(nn.Module):
+class SbpNetwork(Calibrated):
     """Evidence of two or more views to occupancy and centreness on sparse voxels."""
 
     def __init__(self, architecture: Architecture | None = None) -> None:
@@ -180,7 +180,6 @@ class SbpNetwork(nn.Module):
         self.last = Block(a.width_half_mm, 1)
         self.heads = nn.ModuleList([nn.Linear(first, 1), nn.Linear(a.width_1mm, 1), nn.Linear(a.width_half_mm, 2)])
         self.direct = nn.Linear(2 * per_view + JOINT_FEATURES, 2, bias=False)  # what lifting says, to begin with
-        self.threshold = 0.5  # occupancy from which a voxel is vessel; found on validation cases
         with torch.no_grad():
             for head in (self.heads[0], self.heads[1]):  # few candidates are vessel
                 head.bias.fill_(-1.5)  # type: ignore[operator]

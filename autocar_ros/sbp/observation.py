@@ -16,9 +16,9 @@ from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.sbp.backproject import Views, make_views
 from autocar_ros.sbp.lifting import Lifted, confidence, lift_both
-from autocar_ros.types import FloatArray, FramePair, Mask
+from autocar_ros.types import MASK_THRESHOLD, FloatArray, FramePair, Mask
 from autocar_ros.vessels import tree
-from autocar_ros.vessels.skeleton import MASK_THRESHOLD, Centreline, distance_outside, extract_centreline
+from autocar_ros.vessels.skeleton import Centreline, distance_outside, extract_centreline
 
 FULLEST = 0.4  # a mask with a larger share of vessel shows no vessels
 PICTURE = 128  # rows and columns of what the 2D encoder sees
@@ -58,11 +58,16 @@ def observe(pair: FramePair, config: ReconstructionConfig) -> Observation:
     ReconstructionError
         When a mask is empty or full.
     """
-    lines = (_centreline(pair.mask_a, "A"), _centreline(pair.mask_b, "B"))
+    lines = centrelines(pair)
     cameras = (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
     outside = (distance_outside(pair.mask_a), distance_outside(pair.mask_b))
     lifted = lift_both(lines[0], cameras[0], lines[1], cameras[1], config)
     return Observation(lines, cameras, outside, lifted, make_views(cameras, outside))
+
+
+def centrelines(pair: FramePair) -> tuple[Centreline, Centreline]:
+    """Centrelines of both masks; raises `ReconstructionError` when one is empty or full."""
+    return _centreline(pair.mask_a, "A"), _centreline(pair.mask_b, "B")
 
 
 def evidence(seen: Observation) -> Evidence:

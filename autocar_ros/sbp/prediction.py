@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +12,10 @@ import torch
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.camera import Camera
+from autocar_ros.sbp.fusion import completed, fuse
 from autocar_ros.sbp.lifting import HALF_SURE
 from autocar_ros.sbp.network import KIND, Architecture, SbpNetwork, Stage
-from autocar_ros.sbp.observation import Evidence
+from autocar_ros.sbp.observation import Evidence, Observation, evidence
 from autocar_ros.sparse.backends import choose_backend
 from autocar_ros.sparse.layers import use_backend
 from autocar_ros.sparse.voxels import Voxels
@@ -62,13 +62,7 @@ def load_network(weights: str = "", device: str = "cpu") -> SbpNetwork:
         When the file is missing, damaged, or holds another network.
     """
     path = Path(weights) if weights else bundled_weights(KIND, "reconstruct with method lifting")
-    return load_model(path, KIND, _described).to(device)
-
-
-def _described(metadata: Mapping[str, str]) -> SbpNetwork:
-    network = SbpNetwork(Architecture.from_json(metadata["architecture"]))
-    network.threshold = float(metadata["threshold"])
-    return network
+    return load_model(path, KIND, lambda text: SbpNetwork(Architecture.from_json(text))).to(device)
 
 
 def predict(network: SbpNetwork, seen: Evidence, config: ReconstructionConfig) -> SparseVolume:
@@ -91,6 +85,23 @@ def volume_of(stage: Stage, threshold: float) -> SparseVolume:
         occupancy[keep].cpu().numpy(),
         torch.sigmoid(stage.centreness[keep]).double().cpu().numpy(),
     )
+
+
+def pair_cloud(
+    seen: Observation, config: ReconstructionConfig, network: SbpNetwork | None
+) -> tuple[Cloud, SparseVolume | None]:
+    """Centreline points of what two views show, and what the network predicts; without one, the lifted centrelines.
+
+    Raises
+    ------
+    ReconstructionError
+        When the views have no vessel in common.
+    """
+    lifted = fuse(*seen.lifted, config)
+    if network is None:
+        return lifted, None
+    volume = predict(network, evidence(seen), config)
+    return completed(ridge_cloud(volume, seen.lines, seen.cameras), lifted, seen.cameras), volume
 
 
 def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], cameras: tuple[Camera, Camera]) -> Cloud:

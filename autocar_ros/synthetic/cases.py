@@ -138,6 +138,7 @@ def _draw_poses(rng: Generator, config: CaseConfig) -> tuple[CArmPose, CArmPose]
 
 def _draw_patient(shape: Generator, moment: Generator, config: CaseConfig) -> _Patient:
     heart, graph = _draw_tree(shape, config)
+    graph = graph.with_(radius=graph.radius * config.calibre)
     usual = SimulationConfig()
     motion = draw_motion(shape, heart, usual.heart_rate, usual.heart_rate_variability, usual.breathing)
     position = misplaced(moment, motion, graph.position, config.misalignment)

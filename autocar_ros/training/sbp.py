@@ -18,12 +18,15 @@ from autocar_ros.sbp.backproject import box_origin
 from autocar_ros.sbp.network import KIND, Architecture, SbpNetwork, Stage
 from autocar_ros.sbp.observation import Evidence, evidence, observe
 from autocar_ros.synthetic.cases import case_rng, draw_case
+from autocar_ros.synthetic.fields import log_uniform
 from autocar_ros.training.labels import Labels, Truth, label_tree, truth_of
 
 VALIDATION_CASES = 24
 THRESHOLDS = tuple(round(0.2 + 0.05 * k, 2) for k in range(11))  # of occupancy, tried in validation
 FEWEST_NODES = 20  # a case that shows less of a tree is drawn anew
 SEPARATION = (20.0, 160.0)  # degrees between the views of a training case; nearer to 0 or 180 there is no depth
+WIDER = 0.4  # of the cases
+WIDEST = 2.2  # times the radius; two CT trees have 1.75 times that of the simulated ones, in the median
 
 
 class Sample(NamedTuple):
@@ -110,8 +113,12 @@ def told_of(cases: CaseConfig) -> dict[str, str]:
 
 
 def draw_disturbances(rng: np.random.Generator, cases: CaseConfig) -> CaseConfig:
-    """Half of the cases are as perfect as the evaluation's, the others are damaged in one or more ways."""
-    cases = replace(cases, separation=SEPARATION)
+    """Half of the cases are as exact as the evaluation's, the others are damaged in one or more ways.
+
+    Some, exact or not, have wider vessels: those of patients and phantoms often are.
+    """
+    wider = log_uniform(rng, 1.0, WIDEST) if rng.random() < WIDER else 1.0
+    cases = replace(cases, separation=SEPARATION, calibre=cases.calibre * wider)
     if rng.random() < 0.5:
         return cases
     chosen = rng.random(4) < (0.5, 0.35, 0.4, 0.3)

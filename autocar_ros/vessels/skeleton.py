@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from skimage.morphology import skeletonize
 
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.types import FloatArray, IntArray, Mask
+from autocar_ros.types import MASK_THRESHOLD, FloatArray, IntArray, Mask
 from autocar_ros.vessels import tree
 
-MASK_THRESHOLD = 128  # of vessel probability 0..255 (FramePair.msg)
 SMOOTHING = 2.0  # px along the centreline: takes the staircase of the pixels away, keeps bends of a vessel's width
 SHORTEST = 12.0  # px; a component of the skeleton shorter than this is noise
 SMALLEST_HOLE = 25  # px of area; a smaller hole in a mask is noise and would make the centreline run around it

@@ -8,7 +8,6 @@ over the whole box; the poses go unused. The answer is interpolated to 0.5 mm.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +28,7 @@ from autocar_ros.sbp.observation import Evidence, mask_picture, signed_distance
 from autocar_ros.types import FramePair, SparseVolume
 from autocar_ros.vessels.graph import NOTHING_IN_COMMON
 from autocar_ros.vessels.skeleton import distance_outside
-from autocar_ros.weights import load_model
+from autocar_ros.weights import Calibrated, load_model
 
 KIND = "dense"  # of weights (weights.py)
 VOXEL = 2.0  # mm
@@ -85,7 +84,7 @@ class DenseVolume(NamedTuple):
     origin: Tensor  # (3,) mm, corner of the reconstructed box
 
 
-class DenseNetwork(nn.Module):
+class DenseNetwork(Calibrated):
     """Masks and poses to occupancy at 2 mm."""
 
     def __init__(self, config: DenseConfig | None = None) -> None:
@@ -99,7 +98,6 @@ class DenseNetwork(nn.Module):
         else:
             self.body = ReshapeDecoder(2 * width)
         self.critic = _critic() if "adversarial" in self.config.losses else None
-        self.threshold = 0.5  # occupancy from which a voxel is vessel; found on validation cases
 
     def forward(self, seen: Evidence, config: ReconstructionConfig) -> DenseVolume:
         """Occupancy of the box around what both masks allow, or of the whole one without back-projection.
@@ -139,13 +137,7 @@ def mask_evidence(pair: FramePair) -> Evidence:
 
 def load_dense(path: Path) -> DenseNetwork:
     """Network with the weights of a file; raises `WeightsError` when it is missing, damaged or of another network."""
-    return load_model(path, KIND, _described)
-
-
-def _described(metadata: Mapping[str, str]) -> DenseNetwork:
-    network = DenseNetwork(DenseConfig.from_json(metadata["architecture"]))
-    network.threshold = float(metadata["threshold"])
-    return network
+    return load_model(path, KIND, lambda text: DenseNetwork(DenseConfig.from_json(text)))
 
 
 def predict_dense(network: DenseNetwork, pair: FramePair, config: ReconstructionConfig) -> SparseVolume:
