@@ -16,23 +16,22 @@ from autocar_ros.config import (
     TrackingConfig,
 )
 from autocar_ros.errors import ReconstructionError
-from autocar_ros.geometry.alignment import How, align, corrected, sighting
-from autocar_ros.geometry.carm import angle_between
+from autocar_ros.geometry.alignment import How, Sighting, align, corrected, sighting
+from autocar_ros.geometry.carm import angle_between, axes_apart
 from autocar_ros.imaging.enhance import absorption
 from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.sbp.backproject import hull, tube_volume
-from autocar_ros.sbp.fusion import completed, fuse
+from autocar_ros.sbp.backproject import GAP_VOXEL, hull, tube_volume
 from autocar_ros.sbp.network import SbpNetwork
-from autocar_ros.sbp.observation import evidence, observe
-from autocar_ros.sbp.prediction import guided, network_for, predict, ridge_cloud
+from autocar_ros.sbp.observation import observe
+from autocar_ros.sbp.pose_refinement import refine
+from autocar_ros.sbp.prediction import guided, network_for, pair_cloud
 from autocar_ros.sync.alignment import Aligner
 from autocar_ros.sync.pairing import Pairing
 from autocar_ros.tracking.tracker import Tracker
-from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, Image, SparseVolume, VesselGraph
+from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, Image, Mask, SparseVolume, VesselGraph
 from autocar_ros.vessels.graph import build_skeleton
 from autocar_ros.vessels.measure import measure_graph
 
-GAP_VOXEL = 2.0  # mm, of the hull through which gaps are closed
 WIDEST = 60  # px: wider dark things are no vessels
 POOR_COVERAGE = 0.5  # a new graph that explains less of a mask is DEGRADED
 
@@ -95,11 +94,30 @@ class Pipeline:
         return self.graph
 
 
-def aligned(pair: FramePair, images: tuple[Image, Image], how: How = "shift") -> FramePair:
-    """Pair of two recorded runs with its plane B corrected by what both images absorb; raises `InvalidInputError`."""
+def frame_sighting(image: Image, mask: Mask, pose: CArmPose) -> Sighting:
+    """What the vessels of a recorded frame absorb, where; raises `InvalidInputError` for an empty mask."""
+    return sighting(mask, pose, absorption(image, WIDEST).value)
+
+
+def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shift") -> FramePair:
+    """Pair of two recorded runs with its plane B corrected by what both images absorb; as it is with `how` None.
+
+    "full" also refines it by reprojection of both centrelines, which takes seconds.
+
+    Raises
+    ------
+    InvalidInputError
+        When a mask is empty, or both views have one X-ray source.
+    ReconstructionError
+        "full": when a mask holds no centreline.
+    """
+    if how is None:
+        return pair
     shown = zip(images, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
-    first, second = (sighting(mask, pose, absorption(image, WIDEST).value) for image, mask, pose in shown)
+    first, second = (frame_sighting(*of_plane) for of_plane in shown)
     found = align([(first, second)], how)
+    if how == "full":
+        found = refine(pair, found, ReconstructionConfig(), AlignmentConfig())
     return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 
@@ -119,11 +137,9 @@ def reconstruct(
     _check_angle(pair, config)
     seen = observe(pair, config)
     between = hull(seen.views, GAP_VOXEL, config)
-    volume, cloud = None, fuse(*seen.lifted, config)
     # sparse back-projection: the voxels that both masks allow, and what the network makes of them
-    if network:
-        volume = predict(network, evidence(seen), config)
-        cloud = completed(ridge_cloud(volume, seen.lines, seen.cameras), cloud, seen.cameras)
+    cloud, volume = pair_cloud(seen, config, network)
+    if volume is not None:
         between = guided(between, volume)
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium
     skeleton = build_skeleton(cloud, between, config)
@@ -138,8 +154,8 @@ def reconstruct(
 
 
 def _check_angle(pair: FramePair, config: ReconstructionConfig) -> None:
-    angle = np.degrees(angle_between(pair.pose_a, pair.pose_b))
-    if min(angle, 180 - angle) < config.smallest_angle:
+    if axes_apart(pair.pose_a, pair.pose_b) < config.smallest_angle:
+        angle = np.degrees(angle_between(pair.pose_a, pair.pose_b))
         raise ReconstructionError(
             f"the views are {angle:.1f} degrees apart: for depth choose angles at least {config.smallest_angle:g} "
             "degrees apart and not opposite"
@@ -148,9 +164,7 @@ def _check_angle(pair: FramePair, config: ReconstructionConfig) -> None:
 
 def _judged(graph: VesselGraph, pair: FramePair) -> VesselGraph:
     worst = int(np.argmin(graph.coverage))
-    reasons = []
-    if pair.alignment is not None and pair.alignment.reason:
-        reasons.append(f"alignment of plane B: {pair.alignment.reason}")
+    reasons = [pair.doubt] if pair.doubt else []
     if graph.coverage[worst] < POOR_COVERAGE:
         reasons.append(f"the graph explains only {graph.coverage[worst]:.0%} of the vessels of plane {'AB'[worst]}")
     return graph.with_(status=GraphStatus.DEGRADED, status_reason="; ".join(reasons)) if reasons else graph

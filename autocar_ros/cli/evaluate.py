@@ -21,7 +21,7 @@ from autocar_ros.cli.evaluate_stenosis import stenosis
 from autocar_ros.cli.scoring import Scores, score_cases, usable_cores
 from autocar_ros.cli.segment import Method as Segmentation
 from autocar_ros.cli.segment import MethodOption as SegmentationOption
-from autocar_ros.config import SegmentationConfig
+from autocar_ros.config import CaseConfig, SegmentationConfig
 from autocar_ros.evaluation.methods import METHODS, VOXEL_SIZE, load_method, named_methods, usable_methods
 from autocar_ros.evaluation.protocols import read_centreline, score_registered, timed
 from autocar_ros.evaluation.report import (
@@ -65,6 +65,9 @@ def static(
     misalignment: Annotated[
         float, typer.Option(min=0.0, help="Distance between where both views saw the vessels [mm, rms].")
     ] = 0.0,
+    calibre: Annotated[
+        float, typer.Option(min=0.5, max=3.0, help="Factor on the radius of all vessels: wider than they were drawn.")
+    ] = 1.0,
     methods: Annotated[
         str, typer.Option(help=f"Some of {', '.join(METHODS)}, with commas; all that have weights unless given.")
     ] = "",
@@ -80,19 +83,20 @@ def static(
     names = _names(methods, models)
     jobs = min(jobs or usable_cores(), cases)
     scored: list[Scores] = []
+    config = CaseConfig(misalignment=misalignment, calibre=calibre)
     with progress() as bar:
         task = bar.add_task("Reconstructing", total=cases)
-        for scores in score_cases(range(seed, seed + cases), misalignment, names, models, jobs):
+        for scores in score_cases(range(seed, seed + cases), config, names, models, jobs):
             scored.append(scores)
             bar.advance(task)
     by_method = {name: [scores[name] for scores in scored] for name in names}
     found = {name: spreads(scores) for name, scores in by_method.items()}
-    protocol = {"name": "static", "cases": cases, "misalignment_mm": misalignment, "voxel_size_mm": VOXEL_SIZE,
-                "jobs": jobs}  # fmt: skip
+    protocol = {"name": "static", "cases": cases, "misalignment_mm": misalignment, "calibre": calibre,
+                "voxel_size_mm": VOXEL_SIZE, "jobs": jobs}  # fmt: skip
     origin = provenance(seed)
     write_json(out / "metrics.json", {"protocol": protocol, "methods": found, "cases": by_method, **origin})
     drawn = seed + _median_case(by_method[names[0]])
-    pictures = _static_pictures(out, by_method, drawn, misalignment, models)
+    pictures = _static_pictures(out, by_method, drawn, config, models)
     write_html(out / "report.html", TITLE, static_sections(protocol | origin, found, pictures))
     terminal().print(method_table(found))
     terminal().print(f"Wrote {out / 'metrics.json'}, report.html and pictures", highlight=False, soft_wrap=True)
@@ -115,10 +119,10 @@ def _median_case(scores: list[dict[str, float]]) -> int:
 
 
 def _static_pictures(
-    out: Path, scores: dict[str, list[dict[str, float]]], seed: int, misalignment: float, models: Path | None
+    out: Path, scores: dict[str, list[dict[str, float]]], seed: int, config: CaseConfig, models: Path | None
 ) -> list[tuple[Path, str]]:
     """Draw the spread of the scores, and one case; return the files with captions."""
-    pair, truth = static_case(seed, misalignment)
+    pair, truth = static_case(seed, config)
     grid = grid_around(truth.position, voxel_size=VOXEL_SIZE, margin=MARGIN)
     volumes = {name: dense(timed(load_method(name, models), pair)[0].volume, grid) for name in scores}
     files = out / "scores.png", out / "volumes.png"

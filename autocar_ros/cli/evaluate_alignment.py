@@ -23,11 +23,13 @@ from autocar_ros.evaluation.report import provenance, write_json
 from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between
 from autocar_ros.geometry.consistency import epipolar_fan
+from autocar_ros.geometry.joint_alignment import align_runs
 from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.pipeline import aligned, reconstruct
+from autocar_ros.pipeline import aligned, frame_sighting, reconstruct
+from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.prediction import network_for
-from autocar_ros.types import FramePair, Mask, VesselGraph
+from autocar_ros.types import CArmPose, FramePair, Image, Mask, VesselGraph
 
 ANGLE = 25.0  # degrees between two views from which on they are judged
 # poses as registered; as reported; these aligned in two ways
@@ -47,7 +49,8 @@ def alignment(
 
     The error of the shift across the epipolar lines, given plane A as registered and plane B as reported; and recall
     and precision of the graph at 3 mm after the best rigid fit: told the registered shifts of both views, with both
-    poses as reported, and with these aligned. One frame of each view, the middle one.
+    poses as reported, and with these aligned. One frame of each view, the middle one. Then the same of every three
+    views and more, told and with all table shifts solved together, as `autocar reconstruct` does with so many runs.
     """
     segmenter = segmenter_for(SegmentationConfig(method=str(segmentation)))
     config = ReconstructionConfig(method=str(method))
@@ -67,12 +70,18 @@ def alignment(
                 scores = _scores(first, second, config, network, reference)
                 rows.append({"views": f"{first[0].name} {second[0].name}", "angle_deg": angle} | scores)
             bar.advance(task, len(TRIALS))
+        many = []
+        for some in _groups(shown):
+            bar.update(task, description=f"{len(some)} views")
+            many.append({"views": " ".join(view.name for view, _ in some)} | _many(some, config, network, reference))
     if not rows:
         raise InvalidInputError(f"{data}: no two views are at least {ANGLE:g} degrees apart")
     protocol = {"name": "alignment", "method": str(method), "segmentation": str(segmentation), "angle_deg": ANGLE}
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "metrics.json", {"protocol": protocol, "pairs": rows, **provenance(None)})
+    write_json(out / "metrics.json", {"protocol": protocol, "pairs": rows, "many": many, **provenance(None)})
     terminal().print(_table(rows))
+    if many:
+        terminal().print(_table_of_many(many))
     terminal().print(f"Wrote {out / 'metrics.json'}", highlight=False, soft_wrap=True)
 
 
@@ -93,8 +102,7 @@ def _scores(
     }
     for trial, how in TRIALS.items():
         pair = _pair(first, second, (a.pose, b.pose) if trial == "told" else (a.reported, b.reported))
-        if how:
-            pair = aligned(pair, (_middle(a), _middle(b)), how)
+        pair = aligned(pair, (_middle(a), _middle(b)), how)
         try:
             score, _ = score_registered(reconstruct(pair, config, network).graph, reference)
             found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}
@@ -103,16 +111,46 @@ def _scores(
     return found
 
 
-def _pair(first: Shown, second: Shown, poses: Sequence[Any]) -> FramePair:
+def _groups(shown: Sequence[Shown]) -> list[tuple[Shown, ...]]:
+    """All sets of three views and more."""
+    return [some for count in range(3, len(shown) + 1) for some in combinations(shown, count)]
+
+
+def _many(
+    some: Sequence[Shown], config: ReconstructionConfig, network: SbpNetwork | None, reference: VesselGraph
+) -> dict[str, dict[str, Any]]:
+    """Recall and precision from three views or more, told where they are and with their tables aligned."""
+    seen = [frame_sighting(_middle(view), mask, view.reported) for view, mask in some]
+    trials = {
+        "told": [view.pose for view, _ in some],
+        "aligned": align_runs(seen).corrected([view.reported for view, _ in some]),
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for trial, poses in trials.items():
+        graph = reconstruct_views([mask for _, mask in some], poses, config, network)
+        score, _ = score_registered(graph, reference)
+        found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}
+    return found
+
+
+def _table_of_many(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table("views", "told", "aligned", title="Three views and more: recall / precision at 3 mm")
+    for row in rows:
+        graphs = (f"{row[t]['recall_3mm']:.2f} / {row[t]['precision_3mm']:.2f}" for t in ("told", "aligned"))
+        table.add_row(row["views"], *graphs)
+    return table
+
+
+def _pair(first: Shown, second: Shown, poses: tuple[CArmPose, CArmPose]) -> FramePair:
     return FramePair(0, 0, first[1], second[1], *poses, key_frame=True)
 
 
-def _middle(view: RegisteredView) -> Any:
+def _middle(view: RegisteredView) -> Image:
     return view.images[len(view.images) // 2]
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table("views", "angle", "shift, px", "error, px", "confidence", *(f"{trial}" for trial in TRIALS),
+    table = Table("views", "angle", "shift, px", "error, px", "confidence", *TRIALS,
                   title="Recall / precision at 3 mm")  # fmt: skip
     for row in rows:
         graphs = (f"{row[t]['recall_3mm']:.2f} / {row[t]['precision_3mm']:.2f}" for t in TRIALS)

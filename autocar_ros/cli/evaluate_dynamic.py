@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
@@ -18,8 +18,15 @@ from autocar_ros.cli.console import progress, terminal
 from autocar_ros.cli.scoring import mapped, usable_cores
 from autocar_ros.cli.sequences import EVENT_START, START, Conditions, Event, draw_conditions, exposures
 from autocar_ros.config import ReconstructionConfig
-from autocar_ros.errors import ReconstructionError
-from autocar_ros.evaluation.dynamic import LATE, Drive, frame_scores, reaction, rebuild_scores, sequence_scores
+from autocar_ros.evaluation.dynamic import (
+    LATE,
+    Drive,
+    frame_scores,
+    reaction,
+    rebuild_scores,
+    rebuilder,
+    sequence_scores,
+)
 from autocar_ros.evaluation.report import (
     Section,
     method_table,
@@ -31,10 +38,8 @@ from autocar_ros.evaluation.report import (
     write_json,
 )
 from autocar_ros.figures.sequence import draw_sequence
-from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.prediction import network_for
 from autocar_ros.tracking.tracker import Tracker
-from autocar_ros.types import FramePair, VesselGraph
 
 TITLE = "Living graph of simulated sequences"
 EVENT_SECONDS = 6.0  # of a sequence with an event
@@ -110,31 +115,18 @@ def dynamic(
 def score_sequence(seed: int, method: str, seconds: float, disturbance: float, events: bool) -> Scored:
     """Track one sequence, and the same patient through every event."""
     conditions = draw_conditions(seed, disturbance)
-    drive = Drive(Tracker(), _rebuilder(method))
+    rebuild = rebuilder(ReconstructionConfig(method=method))
+    drive = Drive(Tracker(), rebuild)
     moments = list(drive(exposures(conditions, seconds)))
     frames = frame_scores(moments)
     scores = sequence_scores(moments, frames) | rebuild_scores(drive)
     reactions = {}
     for event in Event if events else ():
-        course = list(Drive(Tracker(), _rebuilder(method))(exposures(conditions, EVENT_SECONDS, event)))
+        course = list(Drive(Tracker(), rebuild)(exposures(conditions, EVENT_SECONDS, event)))
         beat = 60 / conditions.heart_rate
         reactions[str(event)] = asdict(reaction(frame_scores(course), EVENT_START, event.stop, beat))
     spent = [m.milliseconds for m in moments if m.graph is not None]
     return Scored(conditions, scores, frames, spent, reactions)
-
-
-def _rebuilder(method: str) -> Callable[[FramePair], VesselGraph | None]:
-    """Reconstruction by a method; None where it finds nothing."""
-    config = ReconstructionConfig(method=method)
-    network = network_for(config)
-
-    def rebuild(pair: FramePair) -> VesselGraph | None:
-        try:
-            return reconstruct(pair, config, network).graph
-        except ReconstructionError:
-            return None
-
-    return rebuild
 
 
 def _score_all(

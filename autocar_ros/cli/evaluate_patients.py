@@ -19,7 +19,7 @@ from autocar_ros.evaluation.report import Section, method_table, plus_minus, pro
 from autocar_ros.evaluation.segmentation import METHODS, load_segmenters
 from autocar_ros.evaluation.third_view import NEAR
 from autocar_ros.figures.third_view import Panel, draw_outcomes, draw_panels
-from autocar_ros.geometry.alignment import How, corrected
+from autocar_ros.geometry.alignment import corrected
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.prediction import network_for
 
@@ -31,7 +31,6 @@ HOW_SCORED = (
     "before (epipolar consistency; correlation), the third one after. By chance: the same fit to the mirrored third "
     "mask. A reconstruction that fails counts 0."
 )
-HOW: dict[Align, How | None] = {Align.OFF: None, Align.SHIFT: "shift", Align.FULL: "full"}
 SHOWN = ("phase_difference", "coverage", "precision", "chance_coverage", "chance_precision", "correlation", "failed")
 
 
@@ -76,7 +75,7 @@ def patients(
             bar.advance(task)
         bar.update(task, description="Reconstructing")
         for trial in trials:
-            outcomes.append(judge(trial, recorded, pairing, segmenter, rebuild, HOW[align]))
+            outcomes.append(judge(trial, recorded, pairing, segmenter, rebuild, align.how))
             bar.advance(task)
     protocol = {"name": "patients", "pairing": str(pairing), "segmentation": name, "method": str(method),
                 "align": str(align), "near_mm": NEAR}  # fmt: skip

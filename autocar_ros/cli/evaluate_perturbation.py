@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,36 +16,41 @@ from autocar_ros.cli.scoring import mapped, usable_cores
 from autocar_ros.cli.sequences import draw_conditions, exposures
 from autocar_ros.config import CaseConfig, ReconstructionConfig, SimulationConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.evaluation.dynamic import Exposure
+from autocar_ros.evaluation.dynamic import Exposure, Rebuild, rebuilder
 from autocar_ros.evaluation.perturbation import (
     ALIGNMENTS,
+    POSE_SHIFT,
     Kind,
-    Rebuild,
     curves,
     misread,
-    rebuilder,
+    recognition,
     score_pair,
     score_sequence,
 )
 from autocar_ros.evaluation.report import Section, method_table, plus_minus, provenance, write_html, write_json
 from autocar_ros.figures.perturbation import draw_perturbation
+from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.sbp.prediction import network_for
 from autocar_ros.synthetic.cases import Case, case_rng, draw_case
 from autocar_ros.synthetic.poses import mistaken
 from autocar_ros.synthetic.scene import Scene
-from autocar_ros.types import NANOSECONDS, FramePair
+from autocar_ros.synthetic.tubes import Tubes
+from autocar_ros.types import NANOSECONDS, CArmPose, FramePair, Mask, VesselGraph
 from autocar_ros.vessels.tree import visible_part
 
 TITLE = "What the reconstruction bears"
 SECONDS = 5.0  # of a sequence with dropped frames
 MOMENT = 1.0, 11.0  # s of the scene between which plane A of a pair of two phases is exposed
-SHOWN = ("recall_2mm", "precision_2mm", "error_median_mm", "coverage", "ok", "wrong_though_ok", "failed")
+SHOWN = (
+    "recall_2mm", "precision_2mm", "error_median_mm", "error_median_scaled_mm", "coverage", "ok", "wrong_though_ok",
+    "failed", "confidence", "doubted",
+)  # fmt: skip
 HOW_SCORED = (
-    "Mean and standard deviation over the cases: still pairs after the best rigid fit, in which the views are wrong by "
-    "one disturbance; sequences of the living graph without a fit, in which frames are missing. Alignment: plane B as "
-    "reported, shifted across its epipolar lines, or its angles and distances corrected, too. Coverage: share of the "
-    "true vessels that the graph reaches in view A. OK: status of the graph; wrong though ok: its median error is "
-    "above 2 mm all the same."
+    "Mean and standard deviation over the cases: still pairs after the best rigid fit (scaled: fit of motion and size, "
+    "as two views from unknown places do not tell the size), in which the views are wrong by one disturbance; "
+    "sequences of the living graph without a fit, in which frames are missing. Alignment: plane B as reported, shifted "
+    "across its epipolar lines, or its angles and distances corrected, too. Coverage: share of the true vessels that "
+    "the graph reaches in view A. OK: status of the graph; wrong though ok: its median error is above 2 mm."
 )
 
 Row = dict[str, Any]
@@ -56,19 +62,20 @@ def perturbation(
     cases: Annotated[int, typer.Option(min=1, help="Simulated patients of every kind.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first patient; the others follow.")] = 6000,
     method: Annotated[str, typer.Option(help="Reconstruction: network or lifting.")] = "network",
+    align: Annotated[str, typer.Option(help=f"Some of {', '.join(ALIGNMENTS)}, with commas.")] = ",".join(ALIGNMENTS),
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 = one for each core.")] = 1,
 ) -> None:
     """Disturb poses, masks and times of simulated patients more and more; compare with the truth.
 
-    Every case is reconstructed with alignment off, shift and full.
+    Every case is reconstructed with every alignment asked for.
     """
-    chosen = _kinds(kinds)
+    chosen, aligns = _kinds(kinds), _chosen("align", align, ALIGNMENTS)
     network_for(ReconstructionConfig(method=method))  # tells at once what is missing
     tasks = range(len(chosen) * cases)
     rows: list[Row] = []
     with progress() as bar:
         task = bar.add_task("Disturbing", total=len(tasks))
-        score = partial(_score_task, kinds=chosen, seed=seed, method=method)
+        score = partial(_score_task, kinds=chosen, seed=seed, method=method, aligns=aligns)
         for found in mapped(score, tasks, min(jobs or usable_cores(), len(tasks))):
             rows.extend(found)
             bar.advance(task)
@@ -77,21 +84,29 @@ def perturbation(
     _write(out, rows, protocol, provenance(seed))
 
 
-def score_case(kind: Kind, seed: int, rebuild: Rebuild, levels: Sequence[float] | None = None) -> Iterator[Row]:
+def score_case(kind: Kind, seed: int, rebuild: Rebuild, aligns: Sequence[str] = ALIGNMENTS) -> Iterator[Row]:
     """Scores of one patient under every size of a disturbance and every alignment."""
-    for level in kind.levels if levels is None else levels:
-        sequence = list(dropped_sequence(seed, level)) if kind == Kind.FRAMES else []
-        case = None if sequence else disturbed_case(kind, seed, level)
-        for align in ALIGNMENTS:
-            scores = score_pair(*case, align, rebuild) if case else score_sequence(sequence, align, rebuild)
-            yield {"kind": str(kind), "seed": seed, "level": level, "align": align, "scores": scores}
+    for level in kind.levels:
+        score: Callable[[str], dict[str, float]]  # by alignment
+        if kind == Kind.FRAMES:
+            score = partial(score_sequence, list(dropped_sequence(seed, level)), rebuild=rebuild)
+        else:
+            score = partial(score_pair, *disturbed_case(kind, seed, level), rebuild=rebuild)
+        for align in aligns:
+            yield {"kind": str(kind), "seed": seed, "level": level, "align": align, "scores": score(align)}
 
 
-def disturbed_case(kind: Kind, seed: int, level: float) -> tuple[FramePair, Any, tuple[Any, Any]]:
+def disturbed_case(kind: Kind, seed: int, level: float) -> tuple[FramePair, VesselGraph, tuple[CArmPose, CArmPose]]:
     """Pair as believed, true vessels, and the poses that the masks were made with; `level` as of `Kind.levels`."""
-    case = _phase_case(seed, level) if kind == Kind.PHASE else _still_case(seed, level if kind == Kind.DAMAGE else 0.0)
-    pair, truth = case
-    angle, shift = (level if kind == wanted else 0.0 for wanted in (Kind.ANGLE, Kind.SHIFT))
+    if kind in (Kind.PHASE, Kind.ARTERY):
+        pair, truth = _phase_case(seed, level if kind == Kind.PHASE else 0.0)
+    else:
+        pair, truth = _still_case(seed, level if kind == Kind.DAMAGE else 0.0)
+    if kind == Kind.ARTERY and level:
+        stranger = _scene(seed + 1)  # an odd seed is a left artery, an even one a right one
+        pair = replace(pair, mask_b=_seen_from(stranger, pair.pose_b, pair.stamp_b_ns))
+    angle = level if kind in (Kind.ANGLE, Kind.POSE) else 0.0
+    shift = float(np.interp(level, kind.levels, POSE_SHIFT)) if kind == Kind.POSE else level * (kind == Kind.SHIFT)
     believed = mistaken(np.random.default_rng([seed, 4]), pair.pose_b, angle, shift)
     return misread(pair, believed), truth, (pair.pose_a, pair.pose_b)
 
@@ -107,10 +122,7 @@ def _still_case(seed: int, damage: float) -> Case:
 
 def _phase_case(seed: int, later: float) -> Case:
     """Plane B `later` heart beats after plane A; the truth is what A saw. Breath is held."""
-    scene = Scene(SimulationConfig(
-        seed=seed, tree="left" if seed % 2 else "right", views="random", contrast="full", breathing=0.0,
-        background=False, collimator=0,
-    ))  # fmt: skip
+    scene = _scene(seed)
     first = float(np.random.default_rng([seed, 5]).uniform(*MOMENT))
     second = first + later * 60 / scene.config.heart_rate
     stamps = round(first * NANOSECONDS), round(second * NANOSECONDS)
@@ -119,23 +131,44 @@ def _phase_case(seed: int, later: float) -> Case:
     return Case(pair, visible_part(scene.truth(first)))
 
 
+def _scene(seed: int) -> Scene:
+    return Scene(SimulationConfig(
+        seed=seed, tree="left" if seed % 2 else "right", views="random", contrast="full", breathing=0.0,
+        background=False, collimator=0,
+    ))  # fmt: skip
+
+
+def _seen_from(scene: Scene, pose: CArmPose, stamp_ns: int) -> Mask:
+    """Mask of a patient from a view that is not one of the scene's."""
+    graph = scene.truth(stamp_ns / NANOSECONDS)
+    tubes = Tubes(graph.position, graph.radius, graph.edges, graph.branch)
+    chords = tubes.chords(camera_from_pose(pose), graph.position, np.ones(len(graph)))
+    return np.where(chords > 0, np.uint8(255), np.uint8(0))
+
+
 def _kinds(names: str) -> list[Kind]:
+    return [Kind(name) for name in _chosen("kinds", names, list(Kind))]
+
+
+def _chosen(option: str, names: str, known: Sequence[str]) -> list[str]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in list(Kind)]
+    unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
-        raise InvalidInputError(f"kinds must be some of {', '.join(Kind)}, got {', '.join(unknown) or 'none'}")
-    return list(dict.fromkeys(Kind(name) for name in wanted))
+        raise InvalidInputError(f"{option} must be some of {', '.join(known)}, got {', '.join(unknown) or 'none'}")
+    return list(dict.fromkeys(wanted))
 
 
-def _score_task(task: int, kinds: Sequence[Kind], seed: int, method: str) -> list[Row]:
+def _score_task(task: int, kinds: Sequence[Kind], seed: int, method: str, aligns: Sequence[str]) -> list[Row]:
     config = ReconstructionConfig(method=method)
     case, kind = divmod(task, len(kinds))
-    return list(score_case(kinds[kind], seed + case, rebuilder(network_for(config), config)))
+    return list(score_case(kinds[kind], seed + case, rebuilder(config), aligns))
 
 
 def _write(out: Path, rows: Sequence[Row], protocol: dict[str, Any], origin: dict[str, Any]) -> None:
     found = curves(rows)
-    write_json(out / "metrics.json", {"protocol": protocol, "curves": found, "cases": rows, **origin})
+    told = {kind: recognition(rows, Kind(kind)) for kind in found if kind in (Kind.PHASE, Kind.ARTERY)}
+    metrics = {"protocol": protocol, "curves": found, "recognition": told, "cases": rows}
+    write_json(out / "metrics.json", metrics | origin)
     labels = {kind: Kind(kind).label for kind in found}
     picture = out / "perturbation.png"
     draw_perturbation(found, labels).savefig(picture, dpi=110)
@@ -149,5 +182,9 @@ def _write(out: Path, rows: Sequence[Row], protocol: dict[str, Any], origin: dic
         terminal().print(f"{labels[kind]}: alignment, size", highlight=False)
         for align in lines:
             terminal().print(method_table({n: s for n, s in shown.items() if n.startswith(f"{align},")}))
+    for kind, line in told.items():
+        table = {f"{e['threshold']:.2f}": [f"{e['sensitivity']:.0%}", f"{e['false_alarms']:.0%}"] for e in line}
+        columns = ("recognized", "false alarms")
+        sections.append(Section(f"Told wrong below a confidence: {labels[kind]}", table=table, columns=columns))
     write_html(out / "report.html", TITLE, [*sections, Section("Protocol", table=protocol | origin)])
     terminal().print(f"Wrote {out / 'metrics.json'}, report.html and {picture.name}", highlight=False, soft_wrap=True)

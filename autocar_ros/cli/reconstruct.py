@@ -1,4 +1,4 @@
-"""`autocar reconstruct`: two DICOM runs to a vessel graph, without ROS."""
+"""`autocar reconstruct`: two DICOM runs or more to a vessel graph, without ROS."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Annotated
 
 import cv2
@@ -15,12 +16,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from autocar_ros.cli.console import progress, terminal
+from autocar_ros.cli.reconstruct_runs import ManyRuns, choose_shots, reconstruct_shots
 from autocar_ros.cli.segment import Method as Segmentation
 from autocar_ros.cli.segment import MethodOption as SegmentationOption
 from autocar_ros.config import ReconstructionConfig, SegmentationConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.figures.overlay import overlay
+from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.imaging.dicom import XrayRun, read_run
 from autocar_ros.imaging.pictures import write_mask
@@ -29,7 +32,7 @@ from autocar_ros.pipeline import aligned
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
 from autocar_ros.sync.runs import RunPair, observe_dicom, pair_runs
-from autocar_ros.types import CArmPose, Frame, FramePair, VesselGraph
+from autocar_ros.types import CArmPose, Frame, FramePair, Mask, VesselGraph
 from autocar_ros.vessels.export import save_graph
 
 Spacing = Annotated[float | None, typer.Option(min=0.001, help="Pixel spacing at the detector, mm; replaces the tag.")]
@@ -52,7 +55,13 @@ class Align(StrEnum):
     SHIFT = "shift"
     FULL = "full"
 
+    @property
+    def how(self) -> How | None:
+        """The same for `pipeline.aligned`."""
+        return _HOW[self]
 
+
+_HOW: dict[Align, How | None] = {Align.OFF: None, Align.SHIFT: "shift", Align.FULL: "full"}
 AlignOption = Annotated[
     Align,
     typer.Option(help="off: poses as reported; shift: table shift of run B; full: its angles and distances, too."),
@@ -62,8 +71,7 @@ WeightsOption = Annotated[Path | None, typer.Option(help="Weights of the network
 
 
 def reconstruct(
-    run_a: Annotated[Path, typer.Argument(help="DICOM run of plane A.")],
-    run_b: Annotated[Path, typer.Argument(help="DICOM run of plane B.")],
+    run: Annotated[list[Path], typer.Argument(help="DICOM runs of one artery: plane A, plane B, and any more.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     pixel_spacing: Spacing = None,
     frame_a: FrameA = None,
@@ -73,20 +81,33 @@ def reconstruct(
     segmentation: SegmentationOption = Segmentation.NETWORK,
     align: AlignOption = Align.SHIFT,
 ) -> None:
-    """Reconstruct the vessel graph from one frame each of two DICOM runs.
+    """Reconstruct the vessel graph from one frame each of two DICOM runs or more.
 
     Writes vessel_graph.json (metres), .vtp and .csv (mm), alignment.json, the masks, overlays and a 3D view. Frames of
     equal heart phase and full contrast are chosen, by the ECG or the motion of the vessels; of still runs the fullest
-    ones.
+    ones. Of three runs or more all that fit the first one's phase and agree with another are used, each with its table
+    shift, and every vessel has to be in all masks that look at its place.
     """
+    if len(run) < 2:
+        raise InvalidInputError(f"{run[0]}: need two runs or more, from angles at least 25 degrees apart")
     config = ReconstructionConfig(method=str(method), weights=str(weights or ""))
     network, segmenter = network_for(config), segmenter_for(SegmentationConfig(method=str(segmentation)))
+    frames = [frame_a, frame_b] + [None] * (len(run) - 2)
     with progress() as bar:
         task = bar.add_task("Reading", total=5)
-        runs = _read(run_a, pixel_spacing, frame_a), _read(run_b, pixel_spacing, frame_b)
-        chosen = _choose(runs, frame_a, frame_b)
+        runs = [_read(path, pixel_spacing, frame) for path, frame in zip(run, frames, strict=True)]
+        if len(runs) > 2:
+            shots, left_out = choose_shots(run, runs, frame_a, frame_b)
+            bar.update(task, advance=2, description="Reconstructing")
+            many = reconstruct_shots(shots, left_out, segmenter, config, network, align is not Align.OFF)
+            bar.update(task, advance=2, description="Writing")
+            _write_many(out, many)
+            bar.advance(task)
+            _summary_of_many(many, out)
+            return
+        chosen = _choose((runs[0], runs[1]), frame_a, frame_b)
         (first, pose_a), (second, pose_b) = (
-            _frame(run, k) for run, k in zip(runs, (chosen.frame_a, chosen.frame_b), strict=True)
+            _frame(plane, k) for plane, k in zip(runs, (chosen.frame_a, chosen.frame_b), strict=True)
         )
         bar.update(task, advance=2, description="Segmenting")
         masks = [segmenter.segment(frame.image).vessel for frame in (first, second)]
@@ -94,8 +115,7 @@ def reconstruct(
         pair = FramePair(
             first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, chosen.phase_a, chosen.phase_b, chosen.source, True
         )
-        if align is not Align.OFF:
-            pair = aligned(pair, (first.image, second.image), "full" if align is Align.FULL else "shift")
+        pair = aligned(pair, (first.image, second.image), align.how)
         graph = reconstruct_pair(pair, config, network).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))
@@ -123,19 +143,47 @@ def _frame(run: XrayRun, index: int) -> tuple[Frame, CArmPose]:
 
 
 def _write(out: Path, graph: VesselGraph, pair: FramePair, frames: tuple[Frame, Frame]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    for ending in ("json", "vtp", "csv"):
-        save_graph(graph, out / f"vessel_graph.{ending}")
+    _write_graph(out, graph)
     if pair.alignment is not None:
         told = {**asdict(pair.alignment), "unobservable": pair.alignment.unobservable.tolist()}
         corrected = {"alignment": told, "pose_b": asdict(pair.pose_b)}
         (out / "alignment.json").write_text(json.dumps(corrected, indent=1) + "\n")
     poses, masks = (pair.pose_a, pair.pose_b), (pair.mask_a, pair.mask_b)
     for plane, frame, pose, mask in zip("ab", frames, poses, masks, strict=True):
-        write_mask(out / f"mask_{plane}.png", mask)
-        picture = overlay(frame.image, graph, camera_from_pose(pose))
-        cv2.imwrite(str(out / f"overlay_{plane}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        _write_view(out, plane, graph, frame, pose, mask)
+
+
+def _write_many(out: Path, many: ManyRuns) -> None:
+    _write_graph(out, many.graph)
+    (out / "alignment.json").write_text(json.dumps({"runs": many.told}, indent=1) + "\n")
+    for name, shot, mask in zip(ascii_lowercase, many.shots, many.masks, strict=False):
+        _write_view(out, name, many.graph, shot.frame, shot.pose, mask)
+
+
+def _write_graph(out: Path, graph: VesselGraph) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for ending in ("json", "vtp", "csv"):
+        save_graph(graph, out / f"vessel_graph.{ending}")
     draw_graph(graph, path=out / "vessel_graph.png")
+
+
+def _write_view(out: Path, name: str, graph: VesselGraph, frame: Frame, pose: CArmPose, mask: Mask) -> None:
+    write_mask(out / f"mask_{name}.png", mask)
+    picture = overlay(frame.image, graph, camera_from_pose(pose))
+    cv2.imwrite(str(out / f"overlay_{name}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+def _summary_of_many(many: ManyRuns, out: Path) -> None:
+    console = terminal()
+    for told, shot in zip(many.told, many.shots, strict=True):
+        shift = " ".join(f"{v:+.1f}" for v in told["table_shift_mm"])
+        console.print(f"{shot.path.name}: frame {shot.index}, table shift {shift} mm; {shot.reason}", highlight=False)
+    for trouble in many.left_out:
+        console.print(f"[yellow]left out:[/] {escape(trouble)}", highlight=False)
+    console.print(
+        f"{len(many.graph)} nodes, {len(many.graph.branch_label)} branches from {len(many.shots)} runs", highlight=False
+    )
+    console.print(f"written to {escape(str(out))}", highlight=False)
 
 
 def _summary(graph: VesselGraph, pair: FramePair, chosen: RunPair, out: Path) -> None:

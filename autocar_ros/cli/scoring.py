@@ -15,6 +15,7 @@ import numba
 import torch
 
 from autocar_ros.cli.cases import static_case
+from autocar_ros.config import CaseConfig
 from autocar_ros.evaluation.methods import load_errors, load_method
 from autocar_ros.evaluation.protocols import score_static
 
@@ -23,10 +24,10 @@ Scores = dict[str, dict[str, float]]  # method -> metric -> value
 
 
 def score_cases(
-    seeds: Sequence[int], misalignment: float, methods: Sequence[str], models: Path | None, jobs: int
+    seeds: Sequence[int], config: CaseConfig, methods: Sequence[str], models: Path | None, jobs: int
 ) -> Iterator[Scores]:
     """Scores of every case, in the order of the seeds; `jobs` processes with one thread each."""
-    score = partial(score_case, misalignment=misalignment, methods=tuple(methods), models=models)
+    score = partial(score_case, config=config, methods=tuple(methods), models=models)
     return mapped(score, seeds, jobs)
 
 
@@ -40,9 +41,9 @@ def mapped(score: Callable[[int], T], seeds: Sequence[int], jobs: int) -> Iterat
         yield from pool.map(score, seeds)
 
 
-def score_case(seed: int, misalignment: float, methods: Sequence[str], models: Path | None) -> Scores:
+def score_case(seed: int, config: CaseConfig, methods: Sequence[str], models: Path | None) -> Scores:
     """Scores of every method on one case, and where its errors come from where it can tell."""
-    pair, truth = static_case(seed, misalignment)
+    pair, truth = static_case(seed, config)
     found = {}
     for name in methods:
         errors = load_errors(name, models)

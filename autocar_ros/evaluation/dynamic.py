@@ -10,17 +10,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from autocar_ros.config import ReconstructionConfig
+from autocar_ros.errors import ReconstructionError
 from autocar_ros.evaluation.graph_metrics import graph_correspondence, graph_score
 from autocar_ros.evaluation.identity import identity
 from autocar_ros.evaluation.node_errors import Anatomy, pose_error
 from autocar_ros.evaluation.report import quantiles, spread
 from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.pipeline import reconstruct
+from autocar_ros.sbp.prediction import network_for
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import NANOSECONDS, CArmPose, FramePair, GraphStatus, SeenBy, VesselGraph
 from autocar_ros.vessels.tree import visible_part
 
 Poses = tuple[CArmPose, CArmPose]
-Rebuild = Callable[[FramePair], VesselGraph | None]
+Rebuild = Callable[[FramePair], VesselGraph | None]  # None where nothing is found
 
 LATE = 5  # pairs from a key frame until its reconstruction arrives, as from a node beside the tracking
 FILLED = 0.5  # share of the true tree that both planes could see, from which a moment counts
@@ -50,6 +54,19 @@ class Moment(NamedTuple):
     poses: Poses  # as believed
     true_poses: Poses
     shown: NDArray[np.bool_]
+
+
+def rebuilder(config: ReconstructionConfig) -> Rebuild:
+    """Reconstruction of pairs; raises `WeightsError` when its network is missing."""
+    network = network_for(config)
+
+    def rebuild(pair: FramePair) -> VesselGraph | None:
+        try:
+            return reconstruct(pair, config, network).graph
+        except ReconstructionError:
+            return None
+
+    return rebuild
 
 
 @dataclass

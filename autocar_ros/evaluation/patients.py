@@ -13,7 +13,7 @@ from autocar_ros.errors import ReconstructionError
 from autocar_ros.evaluation.picture_runs import PictureRun
 from autocar_ros.evaluation.third_view import Shot, ThirdView, by_chance, third_view
 from autocar_ros.geometry.alignment import How
-from autocar_ros.geometry.carm import angle_between, mm_per_pixel
+from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
 from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.pipeline import Reconstruction, aligned
 from autocar_ros.sync.beats import apart
@@ -78,14 +78,13 @@ class Outcome(NamedTuple):
 def find_trials(runs: Mapping[Name, PictureRun], right: set[Name]) -> Iterator[Trial]:
     """All pairs of runs that can be reconstructed, with all third runs of the same artery of the same patient."""
 
-    def apart(a: Name, b: Name) -> float:
-        degrees = float(np.degrees(angle_between(runs[a].pose, runs[b].pose)))
-        return min(degrees, 180 - degrees)
+    def angle(a: Name, b: Name) -> float:
+        return axes_apart(runs[a].pose, runs[b].pose)
 
     for a, b in combinations(sorted(runs), 2):
         for c in sorted(runs):
             of_one_artery = len({(name[0], name in right) for name in (a, b, c)}) == 1
-            far = apart(a, b) >= LEAST_ANGLE and min(apart(a, c), apart(b, c)) >= LEAST_THIRD
+            far = angle(a, b) >= LEAST_ANGLE and min(angle(a, c), angle(b, c)) >= LEAST_THIRD
             if c not in (a, b) and of_one_artery and far:
                 yield Trial(a, b, c)
 
@@ -126,8 +125,7 @@ def judge(
         Shot(image, segmenter.segment(image).vessel, run.pose) for image, run in zip(images, runs, strict=True)
     )
     pair = FramePair(0, 0, first.mask, second.mask, first.pose, second.pose, key_frame=True)
-    if how:
-        pair = aligned(pair, (first.image, second.image), how)
+    pair = aligned(pair, (first.image, second.image), how)
     start = (trial, moment, (first, second, third), pair.alignment or ViewAlignment())
     try:
         graph = rebuild(pair).graph

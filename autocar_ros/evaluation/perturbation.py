@@ -6,35 +6,43 @@ case stays the same patient in the same views.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from autocar_ros.config import AlignmentConfig, ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
-from autocar_ros.evaluation.dynamic import RIGHT, Drive, Exposure, frame_scores
+from autocar_ros.evaluation.dynamic import RIGHT, Drive, Exposure, Rebuild, frame_scores
 from autocar_ros.evaluation.graph_metrics import graph_correspondence, graph_score
 from autocar_ros.evaluation.protocols import score_registered
 from autocar_ros.evaluation.report import spread, spreads
-from autocar_ros.pipeline import reconstruct
-from autocar_ros.sbp.network import SbpNetwork
+from autocar_ros.geometry.alignment import corrected
+from autocar_ros.geometry.rigid import similarity_register
+from autocar_ros.sbp.pose_refinement import refine
 from autocar_ros.sync.alignment import Aligner
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import CArmPose, FramePair, GraphStatus, VesselGraph
+from autocar_ros.vessels.reprojection import sample_edges
 
+WITHIN = 2.0  # mm
 ALIGNMENTS = ("off", "shift", "full")
+NOTHING = {"recall_2mm": 0.0, "coverage": 0.0, "accuracy": 0.0, "ok": 0.0, "wrong_though_ok": 0.0, "failed": 1.0}
+THRESHOLDS = np.linspace(0, 1, 21)  # of the confidence
 
 
 class Kind(StrEnum):
     """What is disturbed."""
 
+    POSE = "pose"
     ANGLE = "angle"
     SHIFT = "shift"
     DAMAGE = "damage"
     PHASE = "phase"
+    ARTERY = "artery"
     FRAMES = "frames"
 
     @property
@@ -49,33 +57,24 @@ class Kind(StrEnum):
 
 
 _LABELS = {
+    Kind.POSE: "plane B wrong by [deg], its table by 0, 5, 10, 20, 30 mm",
     Kind.ANGLE: "view of plane B wrong by [deg]",
     Kind.SHIFT: "table of plane B shifted by [mm]",
     Kind.DAMAGE: "damage of the masks (gaps, false vessels, catheter)",
     Kind.PHASE: "plane B later by [heart beats]",
+    Kind.ARTERY: "plane B shows another patient's other artery (1)",
     Kind.FRAMES: "share of the frames dropped",
 }
+POSE_SHIFT = 0.0, 5.0, 10.0, 20.0, 30.0  # mm, of every level of `Kind.POSE`
 _LEVELS: dict[Kind, tuple[float, ...]] = {
+    Kind.POSE: (0.0, 1.0, 2.0, 3.0, 5.0),
     Kind.ANGLE: (0.0, 1.0, 2.0, 3.0, 5.0),
     Kind.SHIFT: (0.0, 5.0, 10.0, 20.0, 30.0),
     Kind.DAMAGE: (0.0, 0.25, 0.5, 1.0),
-    Kind.PHASE: (0.0, 0.05, 0.1, 0.2),
+    Kind.PHASE: (0.0, 0.05, 0.1, 0.2, 0.4),
+    Kind.ARTERY: (0.0, 1.0),
     Kind.FRAMES: (0.0, 0.25, 0.5, 0.75),
 }
-
-Rebuild = Callable[[FramePair], VesselGraph | None]
-
-
-def rebuilder(network: SbpNetwork | None, config: ReconstructionConfig) -> Rebuild:
-    """Reconstruction of a pair; None where it finds nothing."""
-
-    def rebuild(pair: FramePair) -> VesselGraph | None:
-        try:
-            return reconstruct(pair, config, network).graph
-        except ReconstructionError:
-            return None
-
-    return rebuild
 
 
 def score_pair(
@@ -92,25 +91,72 @@ def score_pair(
 
     Returns
     -------
-    Centreline scores after the best rigid fit, which two views wrong by one motion cannot tell; correspondence between
-    the views, whether the graph has status OK, and whether it has it with a median error above 2 mm. Without a graph
-    recall, coverage and accuracy are 0 and distances left out (NaN).
+    Centreline scores after the best rigid fit, which two views wrong by one motion cannot tell; `_scaled`: after the
+    best fit of motion and size, as the distance of both sources, too, is unseen. Correspondence between the views,
+    whether the graph has status OK, and whether it has it with a median error above 2 mm. Without a graph recall,
+    coverage and accuracy are 0 and distances left out (NaN).
     """
-    aligned = Aligner(AlignmentConfig(align=align)).correct(pair)
+    aligned = aligned_pair(pair, align)
+    told = _recognized(aligned)
     graph = rebuild(aligned)
     if graph is None or len(graph.edges) == 0:
-        return {"recall_2mm": 0.0, "coverage": 0.0, "accuracy": 0.0, "ok": 0.0, "wrong_though_ok": 0.0, "failed": 1.0}
+        return {**NOTHING, **told}
     lines = asdict(score_registered(graph, truth)[0])
     views = graph_correspondence(graph, truth, aligned.pose_a, aligned.pose_b, true_poses=poses)
     ok = graph.status == GraphStatus.OK
     return {
         **{name: float(lines[name]) for name in ("recall_2mm", "precision_2mm", "error_median_mm")},
         "error_median_in_place_mm": graph_score(graph, truth).error_median_mm,
+        **_scaled(graph, truth),
         **asdict(views),
         "ok": float(ok),
         "wrong_though_ok": float(ok and lines["error_median_mm"] > RIGHT),
         "failed": 0.0,
+        **told,
     }
+
+
+def aligned_pair(pair: FramePair, align: str) -> FramePair:
+    """Pair with its plane B aligned as `autocar reconstruct` does, by its masks."""
+    found = Aligner(AlignmentConfig(align=align)).correct(pair)
+    if align != "full" or found.alignment is None:
+        return found
+    try:
+        alignment = refine(pair, found.alignment, ReconstructionConfig(), AlignmentConfig())
+    except ReconstructionError:
+        return found
+    return replace(pair, pose_b=corrected(pair.pose_b, alignment), alignment=alignment)
+
+
+def _recognized(pair: FramePair) -> dict[str, float]:
+    """How sure the alignment is that both planes show one tree at one moment, and whether it says that they do not."""
+    found = pair.alignment
+    return {} if found is None else {"confidence": found.confidence, "doubted": float(bool(found.reason))}
+
+
+def recognition(rows: Sequence[Mapping[str, Any]], kind: Kind, align: str = "shift") -> list[dict[str, float]]:
+    """Sensitivity and false alarms for each threshold of the confidence below which a pair is called wrong.
+
+    Undisturbed pairs of all kinds are right; wrong are those of the largest level of `kind`. Rows as of `curves`.
+    """
+    known = [row for row in rows if row["align"] == align and "confidence" in row["scores"]]
+    right = np.array([row["scores"]["confidence"] for row in known if row["level"] == 0])
+    worst = [row for row in known if row["kind"] == kind and row["level"] == kind.levels[-1]]
+    wrong = np.array([row["scores"]["confidence"] for row in worst])
+    if len(right) == 0 or len(wrong) == 0:
+        return []
+    return [
+        {"threshold": float(t), "sensitivity": float((wrong < t).mean()), "false_alarms": float((right < t).mean())}
+        for t in THRESHOLDS
+    ]
+
+
+def _scaled(graph: VesselGraph, truth: VesselGraph) -> dict[str, float]:
+    """Scores after the best motion and size."""
+    fixed = sample_edges(truth.position, truth.edges)
+    moved = similarity_register(sample_edges(graph.position, graph.edges), fixed)
+    there, back = (KDTree(b).query(a)[0] for a, b in ((fixed, moved), (moved, fixed)))
+    return {"recall_2mm_scaled": float(np.mean(there <= WITHIN)), "error_median_scaled_mm": float(np.median(back))}
 
 
 def score_sequence(exposures: Iterable[Exposure], align: str, rebuild: Rebuild) -> dict[str, float]:
@@ -119,7 +165,7 @@ def score_sequence(exposures: Iterable[Exposure], align: str, rebuild: Rebuild) 
     corrected = (e._replace(pair=aligner.correct(e.pair)) for e in exposures)
     filled = [f for f in frame_scores(list(Drive(Tracker(), rebuild)(corrected))) if f["filled"]]
     if not filled:
-        return {"recall_2mm": 0.0, "coverage": 0.0, "accuracy": 0.0, "ok": 0.0, "wrong_though_ok": 0.0, "failed": 1.0}
+        return dict(NOTHING)
     names = ("recall_2mm", "precision_2mm", "error_median_mm", "coverage", "epe_mm", "accuracy")
     means = {name: spread(f[name] for f in filled)["mean"] for name in names}
     ok = np.array([f["status"] == GraphStatus.OK for f in filled])

@@ -133,7 +133,8 @@ def static_sections(
         Section("Methods", HOW_SCORED, rows, pictures, tuple(methods)),
         Section("The paper's own figures", "On its own simulated set, with its own trees and views: for orientation, "
                 "not a comparison.", PAPER, columns=PAPER_METRICS),
-        Section("Protocol", "Simulated trees of the test split, perfect masks, poses true but for the misalignment.",
+        Section("Protocol", "Simulated trees of the test split, perfect masks, poses true but for the misalignment; "
+                "radii as drawn, times the calibre.",
                 protocol),
     ]  # fmt: skip
 

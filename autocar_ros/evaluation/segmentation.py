@@ -18,8 +18,8 @@ from autocar_ros.errors import InvalidInputError, WeightsError
 from autocar_ros.evaluation.metrics import Volume, cl_dice, dice, skeleton
 from autocar_ros.imaging.pictures import read_image
 from autocar_ros.imaging.segmentation import Segmentation, Segmenter, segmenter_for
-from autocar_ros.types import FloatArray, Image, Mask
-from autocar_ros.vessels.skeleton import MASK_THRESHOLD, Centreline, extract_centreline
+from autocar_ros.types import MASK_THRESHOLD, FloatArray, Image, Mask
+from autocar_ros.vessels.skeleton import Centreline, extract_centreline
 
 METHODS = ("network", "vesselness")
 BESIDE = 2.0  # px from the true vessel: a predicted centreline that runs further away is false

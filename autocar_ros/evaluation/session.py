@@ -26,7 +26,8 @@ HOW_COUNTED = (
     "exposed: every recorded exposure of both planes at one time, but for those of the last second, whose graphs may "
     "still be on their way; offered: those from the first graph's exposure on, since before it the first "
     "reconstruction is made (the demo records as soon as all nodes are active, and tells the time from launch to first "
-    "graph); published: offered ones whose stamp a vessel_graph with nodes bears, whatever its status"
+    "graph); published: offered ones whose stamp a vessel_graph with nodes bears, whatever its status; lost: the "
+    "others, by what was recorded of them last (a mask of plane B by the stamp of plane A)"
 )
 
 
@@ -117,6 +118,7 @@ def _frame_pairs(session: Session) -> dict[str, Any]:
     start = min(published, default=session.start_ns)
     offered = [stamp for stamp in exposed if stamp >= start]
     status = Counter(published[stamp] for stamp in offered if stamp in published)
+    lost = Counter(last_seen(session, stamp) for stamp in offered if stamp not in published)
     span = (exposed[-1] - exposed[0]) / NANOSECONDS if len(exposed) > 1 else 0.0
     return {
         "exposed": len(exposed),
@@ -127,8 +129,22 @@ def _frame_pairs(session: Session) -> dict[str, Any]:
         "published_share_of_exposed": status.total() / len(exposed) if exposed else None,
         "rate_hz": (len(exposed) - 1) / span if span else None,
         "graph_status": dict(status),
+        "lost": dict(lost.most_common()),
         "how_counted": HOW_COUNTED,
     }
+
+
+def last_seen(session: Session, stamp_ns: int) -> str:
+    """How far the pair of an exposure of plane A got that has no graph, in words."""
+    masks = [stamp_ns in session.arrivals[f"plane_{plane}/mask"] for plane in PLANES]
+    if stamp_ns in session.arrivals["frame_pair"]:
+        return "pair, but no graph"
+    return {
+        (True, True): "masks of both planes, but no pair",
+        (True, False): "mask of plane A alone",
+        (False, True): "mask of plane B alone",
+        (False, False): "no mask of either plane",
+    }[masks[0], masks[1]]
 
 
 def _against_truth(session: Session) -> dict[str, Any]:

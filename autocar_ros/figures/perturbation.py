@@ -14,10 +14,11 @@ SHOWN = {
     "recall_2mm": "recall, 2 mm",
     "precision_2mm": "precision, 2 mm",
     "error_median_mm": "median error [mm]",
+    "error_median_scaled_mm": "without size [mm]",
     "coverage": "coverage",
     "ok": "status OK",
 }
-LIMITED = "error_median_mm"  # the only one that is not a share
+LIMITED = {"error_median_mm", "error_median_scaled_mm"}  # not shares
 LARGEST_ERROR = 4.0  # mm, drawn
 
 Curves = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
@@ -46,7 +47,7 @@ def draw_perturbation(curves: Curves, labels: Mapping[str, str]) -> Figure:
                 level = [entry["level"] for entry in entries]
                 mean, error = zip(*(_mean_and_error(entry.get(score)) for entry in entries), strict=True)
                 axes.errorbar(level, mean, error, fmt="o-", markersize=3, linewidth=1.2, capsize=2, label=align)
-            axes.set_ylim(0, LARGEST_ERROR if score == LIMITED else 1.02)
+            axes.set_ylim(0, LARGEST_ERROR if score in LIMITED else 1.02)
             axes.spines[["top", "right"]].set_visible(False)
             if axes in grid[:, 0]:
                 axes.set_ylabel(label)

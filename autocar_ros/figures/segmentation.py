@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.figures.overlay import eight_bits
-from autocar_ros.types import Image, Mask
-from autocar_ros.vessels.skeleton import MASK_THRESHOLD
+from autocar_ros.types import MASK_THRESHOLD, Image, Mask
 
 VESSEL, CATHETER, TRUE = (255, 60, 50), (0, 200, 255), (80, 220, 80)  # red, green, blue
 MARGIN = 4  # px between the pictures of a sheet

@@ -15,8 +15,7 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.figures.overlay import overlay
 from autocar_ros.figures.segmentation import tile
 from autocar_ros.geometry.carm import camera_from_pose
-from autocar_ros.types import CArmPose, Image, Mask, VesselGraph
-from autocar_ros.vessels.skeleton import MASK_THRESHOLD
+from autocar_ros.types import MASK_THRESHOLD, CArmPose, Image, Mask, VesselGraph
 
 EDGE = 512  # px of a picture
 

@@ -22,9 +22,8 @@ from autocar_ros.config import AlignmentConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.carm import camera_from_pose, shift_image
 from autocar_ros.geometry.consistency import Absorbed, agreement, difference, epipolar_fan
-from autocar_ros.types import CArmPose, FloatArray, Mask, ViewAlignment
+from autocar_ros.types import MASK_THRESHOLD, CArmPose, FloatArray, Mask, ViewAlignment
 
-VESSEL = 128  # of vessel probability 0..255 (FramePair.msg)
 STEP = 1.0  # mm between tried shifts: a peak is some mm wide
 FINER = np.arange(-0.75, 0.8, 0.25)  # mm about the best of them
 NEAR = 3.0  # mm: shifts nearer to each other than this are one peak
@@ -69,7 +68,7 @@ def sighting(mask: Mask, pose: CArmPose, absorbed: NDArray[np.floating] | None =
     InvalidInputError
         When there are no vessels.
     """
-    vessel = (mask >= VESSEL).astype(np.uint8)
+    vessel = (mask >= MASK_THRESHOLD).astype(np.uint8)
     value = cv2.distanceTransform(vessel, cv2.DIST_L2, cv2.DIST_MASK_3) if absorbed is None else absorbed
     row, column = np.nonzero((vessel > 0) & (value > 0))
     if len(row) == 0:
@@ -125,12 +124,18 @@ def _unless_as_reported(found: ViewAlignment, config: AlignmentConfig) -> ViewAl
     if found.residual_before - found.residual_after >= WORTH_SHIFT:
         return found
     confidence = max(1 - found.residual_before, found.confidence)
-    return replace(
-        found,
-        shift=(0.0, 0.0),
+    reason = "" if confidence >= config.least_confidence else found.reason
+    return replace(as_reported(found), confidence=confidence, reason=reason)
+
+
+def as_reported(found: ViewAlignment) -> ViewAlignment:
+    """No correction, with all else that was found."""
+    return ViewAlignment(
+        residual_before=found.residual_before,
         residual_after=found.residual_before,
-        confidence=confidence,
-        reason="" if confidence >= config.least_confidence else found.reason,
+        confidence=found.confidence,
+        unobservable=found.unobservable,
+        reason=found.reason,
     )
 
 

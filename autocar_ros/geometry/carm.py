@@ -140,6 +140,12 @@ def angle_between(a: CArmPose, b: CArmPose) -> float:
     return float(np.arctan2(np.linalg.norm(np.cross(da, db)), da @ db))
 
 
+def axes_apart(a: CArmPose, b: CArmPose) -> float:
+    """Angle between two viewing axes in degrees, 0..90: at 0, views alike or opposite, there is no depth."""
+    degrees = float(np.degrees(angle_between(a, b)))
+    return min(degrees, 180 - degrees)
+
+
 def mm_per_pixel(pose: CArmPose) -> float:
     """Size of a pixel at the isocentre, mm: spacing x SOD / SID (mean of both directions)."""
     return float(np.mean(pose.pixel_spacing)) * pose.source_to_isocenter / pose.source_to_detector

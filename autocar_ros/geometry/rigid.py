@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.types import FloatArray
+from autocar_ros.types import FloatArray, IntArray
 
 
 class RigidTransform(NamedTuple):
@@ -67,9 +67,33 @@ def _icp(
     moving: FloatArray, fixed: FloatArray, tree: KDTree, t: RigidTransform, iterations: int, keep: float
 ) -> RigidTransform:
     for _ in range(iterations):
-        distance, nearest = (np.asarray(found) for found in tree.query(t.apply(moving)))
-        near = np.flatnonzero(distance <= max(float(np.quantile(distance, keep)), 2.0))
+        near, nearest = _nearest(t.apply(moving), tree, keep)
         if len(near) < 3:
             return t
-        t = rigid_fit(moving[near], fixed[nearest[near]])
+        t = rigid_fit(moving[near], fixed[nearest])
     return t
+
+
+def _nearest(points: FloatArray, tree: KDTree, keep: float) -> tuple[IntArray, IntArray]:
+    """Points (N, 3) no further from the tree than the `keep` quantile or 2 mm, and its points next to them; indices."""
+    distance, nearest = (np.asarray(found) for found in tree.query(points))
+    near = np.flatnonzero(distance <= max(float(np.quantile(distance, keep)), 2.0))
+    return near, nearest[near]
+
+
+def similarity_register(moving: FloatArray, fixed: FloatArray, iterations: int = 40, keep: float = 0.6) -> FloatArray:
+    """Points (N, 3) mm brought nearest to (M, 3) by motion and scale: `rigid_register`, then with a scale, too.
+
+    Scale by least squares of corresponding points (Umeyama 1991). Two views from unknown places do not tell it.
+    """
+    moved, tree = rigid_register(moving, fixed).apply(moving), KDTree(fixed)
+    for _ in range(iterations):
+        near, nearest = _nearest(moved, tree, keep)
+        if len(near) < 3:
+            break
+        start, end = moved[near], fixed[nearest]
+        centre, turn = start.mean(0), rotation(start, end)
+        turned = (moved - centre) @ turn.T
+        size = float((turned[near] * (end - end.mean(0))).sum() / (turned[near] ** 2).sum())
+        moved = size * turned + end.mean(0)
+    return moved

@@ -10,6 +10,7 @@ import pytest
 from autocar_ros.cli.cases import static_case
 from autocar_ros.cli.evaluate import _median_case, _names
 from autocar_ros.cli.scoring import score_cases
+from autocar_ros.config import CaseConfig
 from autocar_ros.geometry.carm import camera_from_pose
 
 
@@ -28,11 +29,18 @@ def test_masks_show_the_truth():
 
 
 def test_misalignment_moves_the_masks_off_the_truth():
-    pair, truth = static_case(7, misalignment=4.0)
+    pair, truth = static_case(7, CaseConfig(misalignment=4.0))
     aligned, _ = static_case(7)
     assert (pair.pose_a, pair.pose_b) == (aligned.pose_a, aligned.pose_b)
     column, row = np.rint(camera_from_pose(pair.pose_b).project(truth.position)[0]).astype(int).T
     assert np.mean(pair.mask_b[row, column] > 0) < 0.9
+
+
+def test_calibre_widens_the_vessels_and_no_more():
+    (pair, truth), (wider, scaled) = static_case(7), static_case(7, CaseConfig(calibre=2.0))
+    np.testing.assert_allclose(scaled.radius, 2 * truth.radius)
+    np.testing.assert_array_equal(scaled.position, truth.position)
+    assert np.all(wider.mask_a >= pair.mask_a)
 
 
 def test_static(autocar, tmp_path):
@@ -70,7 +78,7 @@ def test_median_case_is_drawn():
 
 @pytest.mark.slow
 def test_several_processes_give_the_same_scores():
-    one, two = (list(score_cases((40, 41), 1.0, ("lifting",), None, jobs)) for jobs in (1, 2))
+    one, two = (list(score_cases((40, 41), CaseConfig(misalignment=1.0), ("lifting",), None, jobs)) for jobs in (1, 2))
     for a, b in zip(one, two, strict=True):
         del a["lifting"]["seconds"], b["lifting"]["seconds"]
     assert one == two

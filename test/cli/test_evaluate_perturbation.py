@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from autocar_ros.cli import evaluate_perturbation
 from autocar_ros.cli.evaluate_perturbation import SECONDS, disturbed_case, dropped_sequence
 from autocar_ros.cli.sequences import RATE
 from autocar_ros.evaluation.perturbation import Kind
@@ -38,14 +37,21 @@ def test_another_phase_changes_plane_b_alone():
     assert later.stamp_b_ns > later.stamp_a_ns
 
 
+def test_another_artery_is_another_mask_from_the_same_view():
+    (clean, *_), (other, *_) = (disturbed_case(Kind.ARTERY, 7, level) for level in (0.0, 1.0))
+    assert (clean.mask_a == other.mask_a).all()
+    assert other.pose_b == clean.pose_b
+    assert (other.mask_b > 0).any()
+    assert ((clean.mask_b > 0) & (other.mask_b > 0)).sum() < 0.5 * (clean.mask_b > 0).sum()
+
+
 def test_frames_are_dropped():
     assert 0 < len(list(dropped_sequence(7, 0.75))) < 0.5 * SECONDS * RATE
 
 
-def test_command_writes_curves(autocar, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate_perturbation, "ALIGNMENTS", ("off",))
+def test_command_writes_curves(autocar, tmp_path):
     done = autocar("evaluate", "perturbation", "--kinds", "phase", "--cases", "1", "--seed", "7",
-                  "--method", "lifting", "--out", str(tmp_path))  # fmt: skip
+                  "--method", "lifting", "--align", "off", "--out", str(tmp_path))  # fmt: skip
     assert done.exit_code == 0, done.stderr
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert set(found["curves"]["phase"]) == {"off"}

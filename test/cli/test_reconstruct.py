@@ -39,3 +39,21 @@ def test_missing_file_is_named(autocar, tmp_path):
     result = autocar("reconstruct", tmp_path / "a.dcm", tmp_path / "b.dcm", "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert "a.dcm" in result.stderr
+
+
+def test_three_runs(autocar, data_dir, tmp_path):
+    runs = [data_dir / "phantom" / name for name in ("IM3.dcm", "IM7.dcm", "IM8.dcm")]
+    options = ("--pixel-spacing", 0.390625, "--method", "lifting", "--segmentation", "vesselness")
+    result = autocar("reconstruct", *runs, "--out", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.stderr
+    assert "from 3 runs" in result.stdout
+    told = json.loads((tmp_path / "out" / "alignment.json").read_text())["runs"]
+    assert [len(run["table_shift_mm"]) for run in told] == [3, 3, 3]
+    assert told[0]["table_shift_mm"] == [0.0, 0.0, 0.0]
+    assert all((tmp_path / "out" / f"overlay_{name}.png").exists() for name in "abc")
+
+
+def test_one_run_is_refused(autocar, data_dir, tmp_path):
+    result = autocar("reconstruct", data_dir / "phantom" / "IM3.dcm", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "two runs or more" in result.stderr

@@ -7,13 +7,13 @@ import pytest
 from tracking.scenes import EMPTY, POSES, TREE, pair, truth
 
 from autocar_ros.config import ReconstructionConfig
-from autocar_ros.evaluation.dynamic import Exposure
+from autocar_ros.evaluation.dynamic import Exposure, rebuilder
 from autocar_ros.evaluation.perturbation import (
     ALIGNMENTS,
     Kind,
     curves,
     misread,
-    rebuilder,
+    recognition,
     score_pair,
     score_sequence,
 )
@@ -55,7 +55,7 @@ def test_wrong_vessels_of_status_ok_are_told():
 
 
 def test_what_gives_no_graph_has_failed():
-    rebuild = rebuilder(None, ReconstructionConfig(method="lifting"))
+    rebuild = rebuilder(ReconstructionConfig(method="lifting"))
     scores = score_pair(pair(0.0, mask_b=EMPTY), TRUTH, POSES, "off", rebuild)
     assert scores["failed"] == 1
     assert scores["recall_2mm"] == 0
@@ -63,7 +63,7 @@ def test_what_gives_no_graph_has_failed():
 
 def test_a_shifted_table_is_made_good_by_the_alignment_alone():
     wrong = replace(POSES[1], isocenter_offset=(0.0, 0.0, 8.0))
-    rebuild = rebuilder(None, ReconstructionConfig(method="lifting"))
+    rebuild = rebuilder(ReconstructionConfig(method="lifting"))
     off, shift = (
         score_pair(misread(pair(0.0, key_frame=True), wrong), TRUTH, POSES, align, rebuild)
         for align in ("off", "shift")
@@ -91,3 +91,15 @@ def test_curves_hold_every_level_of_every_alignment():
     assert [e["level"] for e in found["angle"]["full"]] == [0.0, 2.0]
     assert found["angle"]["off"][1]["recall_2mm"]["mean"] == 2.5
     assert found["angle"]["off"][1]["recall_2mm"]["n"] == 2
+
+
+def test_recognition_is_a_curve_of_sensitivity_and_false_alarms():
+    rows = [
+        {"kind": "artery", "align": "shift", "level": level, "scores": {"confidence": confidence}}
+        for level, confidence in ((0.0, 0.9), (0.0, 0.5), (1.0, 0.2), (1.0, 0.7))
+    ]
+    curve = recognition(rows, Kind.ARTERY)
+    assert curve[0] == {"threshold": 0.0, "sensitivity": 0.0, "false_alarms": 0.0}
+    at = min(curve, key=lambda e: abs(e["threshold"] - 0.6))
+    assert (at["sensitivity"], at["false_alarms"]) == (0.5, 0.5)
+    assert recognition(rows[:2], Kind.ARTERY) == []

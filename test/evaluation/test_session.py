@@ -38,6 +38,7 @@ def test_share_of_pairs_with_a_graph(session):
     assert (pairs["offered"], pairs["graphs_published"], pairs["published_share"]) == (5, 4, 0.8)
     assert pairs["rate_hz"] == pytest.approx(5.0)
     assert pairs["graph_status"] == {"OK": 4}
+    assert sum(pairs["lost"].values()) == pairs["offered"] - pairs["graphs_published"]
 
 
 def test_pairs_before_the_first_graph_are_told_apart(session):

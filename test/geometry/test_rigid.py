@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.geometry.rigid import RigidTransform, rigid_fit, rigid_register
+from autocar_ros.geometry.rigid import RigidTransform, rigid_fit, rigid_register, similarity_register
 
 
 def motion(seed: int, degrees: float = 8.0, mm: float = 6.0) -> RigidTransform:
@@ -43,3 +43,11 @@ def test_registration_without_correspondence_and_with_a_missing_part(seed):
 def test_bad_input_is_named():
     with pytest.raises(InvalidInputError, match="point sets"):
         rigid_fit(np.zeros((2, 3)), np.zeros((2, 3)))
+
+
+def test_similarity_finds_motion_and_size():
+    rng = np.random.default_rng(3)
+    fixed = np.cumsum(rng.normal(size=(200, 3)), axis=0)
+    turn = np.array([[np.cos(0.05), -np.sin(0.05), 0], [np.sin(0.05), np.cos(0.05), 0], [0, 0, 1]])
+    moving = 1.02 * fixed @ turn.T + [0.5, -0.4, 0.2]
+    np.testing.assert_allclose(similarity_register(moving, fixed), fixed, atol=0.02)

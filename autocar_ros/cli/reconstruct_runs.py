@@ -1,0 +1,132 @@
+"""Three DICOM runs or more to one vessel graph: frames of one heart phase, tables that agree, what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autocar_ros.config import ReconstructionConfig
+from autocar_ros.errors import InvalidInputError
+from autocar_ros.geometry.joint_alignment import JointAlignment, align_runs
+from autocar_ros.imaging.dicom import XrayRun
+from autocar_ros.imaging.segmentation import Segmenter
+from autocar_ros.pipeline import frame_sighting
+from autocar_ros.pipeline import reconstruct as reconstruct_pair
+from autocar_ros.sbp.many_views import reconstruct_views
+from autocar_ros.sbp.network import SbpNetwork
+from autocar_ros.sync.runs import ObservedRun, RunPair, observe_dicom, pair_runs
+from autocar_ros.types import CArmPose, Frame, FramePair, Mask, VesselGraph
+
+LARGEST_SKEW = 0.1  # heart beats between a run's frame and that of the first
+
+
+@dataclass(frozen=True)
+class Shot:
+    """The frame of a run that is reconstructed from."""
+
+    path: Path
+    index: int
+    frame: Frame
+    pose: CArmPose  # as reported, then corrected
+    reason: str  # why this frame, in words
+
+
+@dataclass(frozen=True)
+class ManyRuns:
+    """What became of several runs."""
+
+    graph: VesselGraph
+    shots: tuple[Shot, ...]
+    masks: tuple[Mask, ...]
+    told: tuple[dict[str, Any], ...]  # of every run that was used: its file, frame, table shift and pose
+    left_out: tuple[str, ...]  # runs that do not fit, and why
+
+
+def choose_shots(
+    paths: Sequence[Path], runs: Sequence[XrayRun], frame_a: int | None = None, frame_b: int | None = None
+) -> tuple[list[Shot], list[str]]:
+    """A frame of every run that has one of the heart phase of the first run's, and why the others have none.
+
+    Frames of the first two runs may be given. Runs that lie still, and those without a known phase beside a first run
+    without one, give their fullest frames.
+    """
+    seen = [observe_dicom(run) for run in runs]
+    chosen = [pair_runs(seen[0], seen[1], frame_a=frame_a, frame_b=frame_b)[0]]
+    chosen += [pair_runs(seen[0], other, frame_a=chosen[0].frame_a)[0] for other in seen[2:]]
+    shots, left_out = [_shot(paths[0], runs[0], chosen[0].frame_a, chosen[0].reason)], []
+    for path, run, observed, pair in zip(paths[1:], runs[1:], seen[1:], chosen, strict=True):
+        trouble = _misfit(seen[0], observed, pair)
+        if trouble:
+            left_out.append(f"{path}: {trouble}")
+        else:
+            shots.append(_shot(path, run, pair.frame_b, pair.reason))
+    return shots, left_out
+
+
+def reconstruct_shots(
+    shots: Sequence[Shot],
+    left_out: Sequence[str],
+    segmenter: Segmenter,
+    config: ReconstructionConfig,
+    network: SbpNetwork | None,
+    align: bool = True,
+) -> ManyRuns:
+    """Graph of all shots that agree with another one.
+
+    Raises
+    ------
+    InvalidInputError
+        When fewer than two runs fit each other; tells why each does not.
+    """
+    masks, out = [segmenter.segment(shot.frame.image).vessel for shot in shots], list(left_out)
+    kept = list(range(len(shots)))
+    shifts = np.zeros((len(shots), 3))
+    if align and len(shots) > 1:
+        joint = _joint(shots, masks)
+        doubts = [joint.doubt(k) for k in kept]
+        out += [f"{shots[k].path}: {doubts[k]}" for k in kept if doubts[k]]
+        kept, shifts = [k for k in kept if not doubts[k]], joint.shift
+        poses = joint.corrected([shot.pose for shot in shots])
+        shots = [replace(shot, pose=pose) for shot, pose in zip(shots, poses, strict=True)]
+    if len(kept) < 2:
+        raise InvalidInputError("no two runs fit each other: " + "; ".join(out))
+    used, seen = tuple(shots[k] for k in kept), tuple(masks[k] for k in kept)
+    told = tuple(
+        {"run": str(shots[k].path), "frame": shots[k].index, "table_shift_mm": shifts[k].tolist(),
+         "pose": asdict(shots[k].pose)} for k in kept
+    )  # fmt: skip
+    return ManyRuns(_graph(used, seen, config, network), used, seen, told, tuple(out))
+
+
+def _graph(
+    shots: Sequence[Shot], masks: Sequence[Mask], config: ReconstructionConfig, network: SbpNetwork | None
+) -> VesselGraph:
+    if len(shots) > 2:
+        return reconstruct_views(masks, [shot.pose for shot in shots], config, network)
+    a, b = shots
+    pair = FramePair(a.frame.stamp_ns, b.frame.stamp_ns, masks[0], masks[1], a.pose, b.pose, key_frame=True)
+    return reconstruct_pair(pair, config, network).graph
+
+
+def _joint(shots: Sequence[Shot], masks: Sequence[Mask]) -> JointAlignment:
+    return align_runs([frame_sighting(s.frame.image, mask, s.pose) for s, mask in zip(shots, masks, strict=True)])
+
+
+def _shot(path: Path, run: XrayRun, index: int, reason: str) -> Shot:
+    return Shot(path, index, Frame(int(run.frame_times_ns[index]), run.images[index]), run.poses[index], reason)
+
+
+def _misfit(first: ObservedRun, other: ObservedRun, pair: RunPair) -> str:
+    """Why a run has no frame of the first run's phase; "" when it has one."""
+    if not np.isfinite(first.phase).any():
+        return ""
+    if not np.isfinite(pair.residual_skew):
+        return f"its heart phase is not known ({other.beats.reason or 'that of its frame'}), that of the first run is"
+    beat = float(np.nanmean([first.beat_seconds, other.beat_seconds]))
+    if abs(pair.residual_skew) > LARGEST_SKEW * beat:
+        return f"its nearest frame is {1000 * pair.residual_skew:+.0f} ms off the first run's heart phase"
+    return ""

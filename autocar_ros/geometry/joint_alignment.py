@@ -1,0 +1,97 @@
+"""Three or more runs brought to agree: one table shift in 3D a run, from what every two of them show.
+
+Two views tell a shift across their epipolar lines alone: one equation. Every further run adds an equation for each run
+before, in other directions, and all shifts are solved together. What no pair sees stays as reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from autocar_ros.config import AlignmentConfig
+from autocar_ros.errors import InvalidInputError
+from autocar_ros.geometry.alignment import Sighting, align
+from autocar_ros.geometry.carm import carm_axes
+from autocar_ros.geometry.consistency import epipolar_fan
+from autocar_ros.types import CArmPose, FloatArray, ViewAlignment
+
+USUAL = 20.0  # mm, of a table shift
+PRECISION = 1.0  # mm, of a shift of full confidence
+OUTLIER = 3.0  # mm from the common solution at which a shift counts half
+ROUNDS = 10
+
+
+class JointAlignment(NamedTuple):
+    """Table shifts of R runs against the first."""
+
+    shift: FloatArray  # (R, 3) mm in the world, by which a run shows the patient displaced; the first is 0
+    pairs: tuple[tuple[int, int], ...]  # every two runs
+    found: tuple[ViewAlignment, ...]  # of the second run of every pair to the first
+    left: FloatArray  # (P,) mm across the epipolar lines between what a pair found and the common solution
+
+    def corrected(self, poses: Sequence[CArmPose]) -> tuple[CArmPose, ...]:
+        """Poses of all runs with their table shifts."""
+        moved = (np.asarray(pose.isocenter_offset) - by for pose, by in zip(poses, self.shift, strict=True))
+        offsets = ((float(x), float(y), float(z)) for x, y, z in moved)
+        return tuple(replace(pose, isocenter_offset=o) for pose, o in zip(poses, offsets, strict=True))
+
+    def doubt(self, run: int) -> str:
+        """Why a run does not fit: fewer than half of the others agree with it; "" when it fits."""
+        reasons = [
+            found.reason or (f"{abs(left):.0f} mm off what the other runs say" if abs(left) > OUTLIER else "")
+            for pair, found, left in zip(self.pairs, self.found, self.left, strict=True)
+            if run in pair
+        ]
+        troubles = [reason for reason in reasons if reason]
+        return troubles[0] if 2 * len(troubles) > len(reasons) else ""
+
+
+def align_runs(runs: Sequence[Sighting], config: AlignmentConfig | None = None) -> JointAlignment:
+    """Table shifts of all runs under which every two of them agree best.
+
+    Parameters
+    ----------
+    runs : what each run shows at the same heart phase, pose as reported; the first keeps its place
+
+    Raises
+    ------
+    InvalidInputError
+        With fewer than two runs, or when two have one X-ray source.
+    """
+    if len(runs) < 2:
+        raise InvalidInputError(f"need two runs or more to align, got {len(runs)}")
+    config = config or AlignmentConfig()
+    pairs = tuple(combinations(range(len(runs)), 2))
+    found = tuple(align([(runs[i], runs[j])], "shift", config) for i, j in pairs)
+    normal, across = zip(*(_equation(runs[i].pose, runs[j].pose, a) for (i, j), a in zip(pairs, found, strict=True)),
+                         strict=True)  # fmt: skip
+    rows = np.zeros((len(pairs), len(runs), 3))
+    for row, (i, j), direction in zip(rows, pairs, normal, strict=True):
+        row[i], row[j] = -direction, direction
+    weight = np.array([0.0 if a.reason else a.confidence for a in found]) / PRECISION
+    shift, left = _solve(rows[:, 1:].reshape(len(pairs), -1), np.array(across), weight)
+    return JointAlignment(np.concatenate([np.zeros((1, 3)), shift.reshape(-1, 3)]), pairs, found, left)
+
+
+def _equation(first: CArmPose, second: CArmPose, found: ViewAlignment) -> tuple[FloatArray, float]:
+    """Unit normal (3,) of the epipolar plane of the isocentre, and the shift along it in mm."""
+    across = epipolar_fan(first, second).across
+    u, w, _ = carm_axes(np.float64(second.primary_angle), np.float64(second.secondary_angle))
+    direction = across[0] * u + across[1] * w
+    return direction / np.linalg.norm(direction), float(np.asarray(found.shift) @ across / (across @ across))
+
+
+def _solve(rows: FloatArray, across: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Unknowns (U,) of `rows` (P, U) x = `across` (P,), and what is left (P,); outliers count less."""
+    x, robust = np.zeros(rows.shape[1]), np.ones(len(rows))
+    for _ in range(ROUNDS):
+        scale = weight * robust
+        system = np.concatenate([rows * scale[:, None], np.eye(len(x)) / USUAL])
+        x = np.linalg.lstsq(system, np.concatenate([across * scale, np.zeros(len(x))]), rcond=None)[0]
+        robust = 1 / np.sqrt(1 + ((rows @ x - across) / OUTLIER) ** 2)
+    return x, across - rows @ x
