@@ -93,6 +93,9 @@ class SynchronizationConfig(_Checked):
     )
     max_pair_skew: float = option(0.02, "largest time between two paired exposures (simultaneous)", "s", 0.0, 1.0)
     phase_tolerance: float = option(0.05, "largest difference of heart phase of a pair (phase)", "", 0.0, 0.5)
+    phase_delay: float = option(
+        0.5, "how long a frame waits for the motion after it to settle its phase (phase, without ECG)", "s", 0.0, 2.0
+    )
     phase_window: float = option(10.0, "how far apart paired exposures may be (phase)", "s", 0.1, 60.0)
     pose_timeout: float = option(2.0, "a pose further than this from its frame in time is refused", "s", 0.01)
     ecg_history: float = option(10.0, "ECG kept to find R waves in", "s", 3.0, 60.0, fixed=True)
@@ -272,6 +275,7 @@ class CaseConfig(_Checked):
     poses: str = option("", "file with the pose history of the views; empty = the package's")
     trees: str = option("", "folder of vessel graphs (json, of autocar prepare) instead of simulated trees")
     image_size: int = option(512, "rows and columns of the masks", "px", 64, 1024)
+    calibre: float = option(1.0, "factor on the radius of all vessels", "", 0.5, 3.0)
     misalignment: float = option(
         0.0, "root mean square distance between where both views saw a vessel point", "mm", 0.0, 20.0
     )

@@ -20,9 +20,10 @@ from autocar_ros.errors import InvalidInputError, PoseError
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Image = NDArray[np.uint8] | NDArray[np.uint16]
-Mask = NDArray[np.uint8]
+Mask = NDArray[np.uint8]  # vessel probability 0..255 (FramePair.msg)
 
 NANOSECONDS = 1_000_000_000
+MASK_THRESHOLD = 128  # of a `Mask`: vessel from here on
 
 
 class PhaseSource(IntEnum):
@@ -151,6 +152,7 @@ class FramePair:
     phase_source: PhaseSource = PhaseSource.NONE
     key_frame: bool = False
     alignment: ViewAlignment | None = None  # by which `pose_b` was corrected already; None: it is as reported
+    phase_error: float = np.nan  # expected of `phase_skew`, a standard deviation, parts of a beat; NaN unknown
 
     def __post_init__(self) -> None:
         for name, mask, pose in (("A", self.mask_a, self.pose_a), ("B", self.mask_b, self.pose_b)):
@@ -162,9 +164,20 @@ class FramePair:
                 )
 
     @property
+    def doubt(self) -> str:
+        """Why the alignment of plane B is not to be trusted; "" = it is, or there is none."""
+        reason = self.alignment.reason if self.alignment else ""
+        return f"alignment of plane B: {reason}" if reason else ""
+
+    @property
     def skew(self) -> float:
         """Time from exposure A to exposure B in s."""
         return (self.stamp_b_ns - self.stamp_a_ns) / NANOSECONDS
+
+    @property
+    def phase_skew(self) -> float:
+        """How far exposure B lies after A within the heart cycle, -0.5..0.5 of a beat; NaN unknown."""
+        return (self.phase_b - self.phase_a + 0.5) % 1.0 - 0.5
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ COMMANDS = {
     "simulate": "Write a simulated biplane run: frames, poses, ECG, true vessel graphs.",
     "segment": "Segment the vessels of angiograms into mask images.",
     "phase": "Tell heart phase and contrast of every frame of a DICOM run.",
-    "reconstruct": "Reconstruct the vessel graph from two DICOM runs, without ROS.",
+    "reconstruct": "Reconstruct the vessel graph from two DICOM runs or more, without ROS.",
     "convert": "Convert two DICOM runs into an MCAP bag with the topics of the nodes.",
     "replay": "Play a bag, alone or through the processing nodes.",
     "view": "Look at a vessel graph in 3D (needs open3d).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from autocar_ros.cli.session import read_session
-from autocar_ros.config import BagPlayerConfig, SimulationConfig
+from autocar_ros.config import SimulationConfig
 from autocar_ros.evaluation.session import summarize
 from autocar_ros.synthetic.ecg import first_sample
 from autocar_ros.synthetic.scene import ECG_RATE, Scene
@@ -22,7 +23,7 @@ START_NS = NANOSECONDS  # stamp of the first exposure; 0 is no time
 BEGIN = 1.0  # s of the scene: contrast has arrived
 NODES = ("segmentation", "synchronization", "reconstruction", "tracking")
 UNRECORDED = ("image_raw", "catheter_mask")  # the recorder would cost more than the nodes
-ON_ITS_WAY = 30.0  # s at most after the last exposure
+DELAY = 3.0  # s before the first exposure, in which the recorder finds the topics even on a busy machine
 STEPS = 3  # that `bench_chain` tells of
 
 
@@ -47,13 +48,14 @@ def _bench(seed: int, advance: Callable[[str], None], length: float, frames: boo
         advance(f"Exposing {length:g} s")
         stamps = write_bag(place / "played", Scene(SimulationConfig(seed=seed)), length, frames)
         advance("Running the nodes")
-        processor = _run(place, length, NODES if frames else NODES[1:])
+        processor, missed = _run(place, length, NODES if frames else NODES[1:])
         advance("Reading what was recorded")
         session = read_session(place / "session")
         session.exposures = {plane: list(stamps) for plane in "ab"}  # what was played, arrived or not
         summary = summarize(session)
     wanted = ("latency_ms", "frame_pairs", "drops", "troubles", "graph", "identity")
-    return {"exposed_s": length, "frame_rate_hz": FRAME_RATE, "cores": processor} | {k: summary[k] for k in wanted}
+    told = {"exposed_s": length, "frame_rate_hz": FRAME_RATE, "cores": processor, "not_recorded": missed}
+    return told | {k: summary[k] for k in wanted}
 
 
 def write_bag(path: Path, scene: Scene, length: float, frames: bool) -> list[int]:
@@ -65,22 +67,22 @@ def write_bag(path: Path, scene: Scene, length: float, frames: bool) -> list[int
     from autocar_ros.ros.stamps import optical_frame
 
     topic, expose = ("image_raw", scene.image) if frames else ("mask", scene.mask)
-    times = [k / FRAME_RATE for k in range(round(length * FRAME_RATE))]
-    stamps = [START_NS + round(time * NANOSECONDS) for time in times]
+    moments = [k / FRAME_RATE for k in range(round(length * FRAME_RATE))]
+    stamps = [START_NS + round(moment * NANOSECONDS) for moment in moments]
     with BagWriter(path) as bag:
         sent = 0.0
-        for time, stamp in zip(times, stamps, strict=True):
+        for moment, stamp in zip(moments, stamps, strict=True):
             first = first_sample(sent, ECG_RATE)
-            samples = scene.ecg(BEGIN + first, BEGIN + time)
+            samples = scene.ecg(BEGIN + first, BEGIN + moment)
             bag.write("/ecg", stamp, ecg_to_msg(samples, ECG_RATE, START_NS + round(first * NANOSECONDS)), qos.output())
-            sent = time
+            sent = moment
             for plane in "ab":
                 frame = optical_frame(plane)
-                pose = pose_to_msg(scene.pose(plane, BEGIN + time), stamp, frame)
+                pose = pose_to_msg(scene.pose(plane, BEGIN + moment), stamp, frame)
                 bag.write(f"/plane_{plane}/carm_pose", stamp, pose, qos.output())
-                picture = image_to_msg(expose(plane, BEGIN + time), stamp, frame)
+                picture = image_to_msg(expose(plane, BEGIN + moment), stamp, frame)
                 bag.write(f"/plane_{plane}/{topic}", stamp, picture, qos.output())
-            truth = scene.truth(BEGIN + time).with_(stamp_a_ns=stamp, stamp_b_ns=stamp)
+            truth = scene.truth(BEGIN + moment).with_(stamp_a_ns=stamp, stamp_b_ns=stamp)
             bag.write("/ground_truth/vessel_graph", stamp, graph_to_msg(truth), qos.output())
     return stamps
 
@@ -96,11 +98,22 @@ def tables(found: dict[str, Any]) -> list[Table]:
     cores = Table("process", "cores", title=f"Processor time; status {pairs['graph_status']}")
     for name, share in found["cores"].items():
         cores.add_row(name, f"{share:.2f}")
-    return [times, cores]
+    lost = Table("lost", "count", title="Where pairs without a graph were seen last, and what was counted")
+    for reason, count in pairs["lost"].items():
+        lost.add_row(f"pairs: {reason}", str(count))
+    for node, reasons in found["drops"].items():
+        for reason, count in reasons.items():
+            lost.add_row(f"{node}: {reason}", str(count))
+    for topic, count in found["not_recorded"].items():
+        lost.add_row(f"not recorded: {topic}", str(count))
+    return [times, cores, lost]
 
 
-def _run(place: Path, length: float, executables: tuple[str, ...]) -> dict[str, float]:
-    """Play the bag `played` of a folder to nodes, record `session`; return the cores that each process kept busy."""
+def _run(place: Path, length: float, executables: tuple[str, ...]) -> tuple[dict[str, float], dict[str, int]]:
+    """Play the bag `played` of a folder to nodes, record `session`.
+
+    Returns the cores that each process kept busy, and by topic what was not recorded because it never arrived.
+    """
     from autocar_ros.ros.chain import processing_nodes
     from autocar_ros.ros.middleware import keep_apart
     from autocar_ros.ros.observer import Observer
@@ -108,14 +121,16 @@ def _run(place: Path, length: float, executables: tuple[str, ...]) -> dict[str, 
 
     keep_apart()
     chain = [spec for spec in processing_nodes(use_sim_time=True) if spec.executable in executables]
-    player_spec = NodeSpec("bag_player", parameters={"bag": str(place / "played"), "topics": "all"})
+    player_spec = NodeSpec("bag_player", parameters={"bag": str(place / "played"), "topics": "all", "delay": DELAY})
     recorder = Observer(place / "session", use_sim_time=True, without=UNRECORDED)
     with recorder as observer, NodeProcesses(chain, place) as nodes:
         nodes.wait_active()
+        began = nodes.processor_time()  # imports and warming up do not count
         with NodeProcesses([player_spec], place) as player:
             player.wait_active()
-            observer.spin(length + BagPlayerConfig().delay)
+            began |= player.processor_time() | {"recorder": time.process_time()}
+            observer.spin(length + DELAY)
             nodes.check()
-            spent = nodes.processor_time() | player.processor_time()
-            observer.settle(ON_ITS_WAY)
-    return {name: time / length for name, time in spent.items()}
+            spent = nodes.processor_time() | player.processor_time() | {"recorder": time.process_time()}
+            observer.settle()
+    return {name: (seconds - began[name]) / length for name, seconds in spent.items()}, observer.missed

@@ -16,8 +16,6 @@ from autocar_ros.types import NANOSECONDS
 if TYPE_CHECKING:
     from rich.table import Table
 
-SETTLE = 30.0  # s at most that nodes may work on after the last frame
-
 
 def replay(
     bag: Annotated[Path, typer.Argument(help="Bag folder or .mcap file.")],
@@ -54,7 +52,7 @@ def replay(
                 with Live(_table({}), console=terminal(), refresh_per_second=4) as live:
                     _watch(observer, live, None if loop else seconds, [chain, player])
                 if with_nodes and not loop:
-                    observer.settle(SETTLE)  # for what is still on its way
+                    observer.settle()  # for what is still on its way
         _report(observer.status)
 
 

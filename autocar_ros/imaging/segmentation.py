@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -107,13 +106,7 @@ def load_network(weights: str = "") -> VesselNetwork:
         When the file is missing, damaged, or holds another network.
     """
     path = Path(weights) if weights else bundled_weights(KIND, "segment with method vesselness")
-    return load_model(path, KIND, _described)
-
-
-def _described(metadata: Mapping[str, str]) -> VesselNetwork:
-    network = VesselNetwork(Architecture.from_json(metadata["architecture"]))
-    network.threshold = float(metadata["threshold"])
-    return network
+    return load_model(path, KIND, lambda text: VesselNetwork(Architecture.from_json(text)))
 
 
 def _reduced(image: Image, reduction: int) -> Image:

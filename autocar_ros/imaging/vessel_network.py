@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from autocar_ros.imaging.enhance import Float32Array, float32
 from autocar_ros.types import Image
-from autocar_ros.weights import Described
+from autocar_ros.weights import Calibrated, Described
 
 KIND = "segmentation"  # of weights (weights.py)
 CLASSES = ("vessel", "catheter")  # channels of the answer; a pixel may be both
@@ -44,13 +44,12 @@ class Architecture(Described):
         return self.stem << (len(self.widths) - 1)
 
 
-class VesselNetwork(nn.Module):
+class VesselNetwork(Calibrated):
     """Frames on one footing (B, 1, rows, columns) to logits (B, 2, rows / 2, columns / 2) of `CLASSES`."""
 
     def __init__(self, architecture: Architecture | None = None) -> None:
         super().__init__()
         self.architecture = a = architecture or Architecture()
-        self.threshold = 0.5
         full = a.widths[0]
         self.enter = _layer(a.stem**2, full, separable=False)
         pairs = list(zip(a.widths, a.widths[1:], strict=False))
@@ -69,9 +68,8 @@ class VesselNetwork(nn.Module):
             skips.append(x)
             x = widen(x) if widen is not None else x
         for level, narrow, skip in reversed(list(zip(self.up, self.narrow, skips, strict=False))):
-            x = level(skip + functional.interpolate(_pointwise(narrow, x), scale_factor=2.0))
-        logits: Tensor = functional.pixel_shuffle(_pointwise(self.out, x), self.architecture.stem // ANSWER)
-        return logits
+            x = level(_with_enlarged(skip, _pointwise(narrow, x)))
+        return _apart(_pointwise(self.out, x), self.architecture.stem // ANSWER)
 
 
 def _together(x: Tensor, stem: int) -> Tensor:
@@ -79,6 +77,21 @@ def _together(x: Tensor, stem: int) -> Tensor:
     batch, _, rows, columns = x.shape
     cells = x.view(batch, rows // stem, stem, columns // stem, stem).permute(0, 1, 3, 2, 4)
     return cells.reshape(batch, rows // stem, columns // stem, stem**2).permute(0, 3, 1, 2)
+
+
+def _apart(x: Tensor, factor: int) -> Tensor:
+    """`functional.pixel_shuffle`, in less than half the time out of channels-last order."""
+    batch, _, rows, columns = x.shape
+    cells = x.permute(0, 2, 3, 1).reshape(batch, rows, columns, -1, factor, factor)
+    return cells.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, rows * factor, columns * factor)
+
+
+def _with_enlarged(fine: Tensor, coarse: Tensor) -> Tensor:
+    """Sum of a level and the next coarser one, enlarged to twice its size without being written out."""
+    batch, width, rows, columns = coarse.shape
+    cells = fine.permute(0, 2, 3, 1).reshape(batch, rows, 2, columns, 2, width)
+    total = cells + coarse.permute(0, 2, 3, 1)[:, :, None, :, None]
+    return total.reshape(batch, 2 * rows, 2 * columns, width).permute(0, 3, 1, 2)
 
 
 def _pointwise(convolution: nn.Module, x: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ Bytes are moved as they are on the wire; a message is decoded only where the cal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from rosbags.typesys.store import Typestore
 from autocar_ros.errors import AutocarError, BagError
 from autocar_ros.resources import PACKAGE, resource
 from autocar_ros.ros.message_types import message_class, type_name
+from autocar_ros.ros.sequence import SequenceNumbers
 
 # topics of the middleware itself: neither recorded nor played
 PLUMBING = ("/clock", "/rosout", "/parameter_events")
@@ -166,6 +168,7 @@ class Recorder:
     def __init__(self, node: Node, writer: BagWriter, wanted: Callable[[str], bool]) -> None:
         self._node, self._writer, self._wanted = node, writer, wanted
         self._subscriptions: dict[str, Any] = {}
+        self.missed: Counter[str] = Counter()  # messages that never arrived here, by topic
         self._timer = node.create_timer(0.2, self.discover, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.discover()
 
@@ -185,7 +188,11 @@ class Recorder:
     def _subscribe(self, topic: str, type_name: str, qos: QoSProfile) -> None:
         self._writer.require_type(type_name)
 
-        def keep(data: bytes) -> None:
+        numbers = SequenceNumbers()
+
+        def keep(data: bytes, info: Mapping[str, Any]) -> None:
+            if missed := numbers.missed_before(info, self._subscriptions[topic]):
+                self.missed[topic] += missed
             if now := self._node.get_clock().now().nanoseconds:  # 0: simulated time, and no clock yet
                 self._writer.write_raw(topic, type_name, now, data, qos)
 

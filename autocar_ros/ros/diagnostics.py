@@ -32,6 +32,7 @@ class Diagnostics:
         self.received: Counter[str] = Counter()  # by topic
         self.published: Counter[str] = Counter()  # by topic
         self.dropped: Counter[str] = Counter()  # by reason
+        self.missed: Counter[str] = Counter()  # by topic: replaced by newer ones before the node took them, or lost
         self.values: dict[str, str] = {}  # further figures of the node
         self._latency: deque[float] = deque(maxlen=_WINDOW)  # s
         self._began = (0, 0.0)  # the node's clock in ns and the monotonic one in s when the last message was heard
@@ -69,6 +70,17 @@ class Diagnostics:
         if unexpected or now - self._logged.get(reason, -np.inf) > _LOG_EVERY:
             self._logged[reason] = now
             self._log(unexpected, _sentence(reason, text))
+
+    def leave_out(self, reason: str) -> None:
+        """Count an input that is not used because the user wants it so: no cause for a warning."""
+        self.dropped[reason] += 1
+
+    def miss(self, topic: str, count: int, complete: bool) -> None:
+        """Count messages that were published and never reached the node; with `complete` they are drops."""
+        self.missed[topic] += count
+        if complete:
+            why = "the node was still at work on an older one, or the middleware lost them"
+            self.drop(f"never arrived on {topic}", why, count=count)
 
     def trouble(self, name: str, text: str | None, error: bool = True) -> None:
         """Set (or with None clear) a trouble that lasts."""
@@ -134,6 +146,7 @@ class Diagnostics:
 
     def _figures(self) -> dict[str, str]:
         figures = {f"received {t}": str(n) for t, n in sorted(self.received.items())}
+        figures |= {f"missed {t}": str(n) for t, n in sorted(self.missed.items())}
         figures |= {f"published {t}": str(n) for t, n in sorted(self.published.items())}
         figures |= {f"dropped {r}": str(n) for r, n in sorted(self.dropped.items())}
         if self._latency:

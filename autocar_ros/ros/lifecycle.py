@@ -1,15 +1,16 @@
 """Base of all nodes: life cycle, guarded callbacks, order of stamps, clock jumps, diagnostics, start-up.
 
 One node is one process with a single-threaded executor, and the work is done in the callback: inputs have a queue of
-one, so while a node works newer frames replace older ones in the middleware and no backlog can arise. (A
-multi-threaded executor loses most frames to the GIL; a worker thread adds a second queue and its locks for nothing.)
+one, so while a node works newer frames replace older ones in the middleware and no backlog can arise; the publishers'
+sequence numbers tell how many were replaced. (A multi-threaded executor loses most frames to the GIL; a worker thread
+adds a second queue and its locks for nothing.)
 """
 
 from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,8 +27,10 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from autocar_ros.errors import AutocarError, ConfigError
 from autocar_ros.ros import qos
 from autocar_ros.ros.diagnostics import Diagnostics
+from autocar_ros.ros.executor import LeanExecutor
 from autocar_ros.ros.middleware import pin_threads, use_middleware_environment
 from autocar_ros.ros.parameters import Parameters
+from autocar_ros.ros.sequence import SequenceNumbers
 from autocar_ros.ros.stamps import stamp_of
 from autocar_ros.types import NANOSECONDS
 
@@ -106,16 +109,21 @@ class StageNode(LifecycleNode):
         profile: QoSProfile | None = None,
         ordered: bool = True,
         needed: bool = False,
+        complete: bool = False,
         stamp: Callable[[Any], int] = stamp_of,
     ) -> None:
         """Subscribe until deactivation.
 
-        `ordered` drops messages with a repeated or older stamp; `needed` warns while nothing arrives. `stamp` tells the
-        time in ns of a message that has a header.
+        `ordered` drops messages with a repeated or older stamp; `needed` warns while nothing arrives; of a `complete`
+        input every message is wanted, so that one that never arrived is a drop. `stamp` tells the time in ns of a
+        message that has a header.
         """
+        numbers = SequenceNumbers()
 
-        def receive(message: Any) -> None:
+        def receive(message: Any, info: Mapping[str, Any]) -> None:
             self.diagnostics.heard(subscription.topic_name)
+            if missed := numbers.missed_before(info, subscription):
+                self.diagnostics.miss(subscription.topic_name, missed, complete)
             with self.guard():
                 has_stamp = hasattr(message, "header")
                 if not has_stamp or self._in_order(subscription.topic_name, stamp(message), ordered):
@@ -303,7 +311,6 @@ def reason_of(error: AutocarError) -> str:
 def main(node_class: type[StageNode], args: list[str] | None = None) -> int:
     """Run one node until Ctrl-C or SIGTERM; the exit code is 0, or 2 when a parameter is wrong."""
     use_middleware_environment()
-    os.nice(node_class.niceness)
     rclpy.init(args=args)
     try:
         node = node_class()  # type: ignore[call-arg]
@@ -311,9 +318,12 @@ def main(node_class: type[StageNode], args: list[str] | None = None) -> int:
         rclpy.logging.get_logger(node_class.__name__).fatal(f"wrong parameter: {e}")
         rclpy.try_shutdown()
         return 2
+    executor = LeanExecutor()
+    executor.add_node(node)
     try:
         node.autostart()
-        rclpy.spin(node)
+        os.nice(node_class.niceness)  # of this thread, which does the work; loading and warming up is not put off
+        executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # asked to stop
     except Exception:
@@ -321,6 +331,7 @@ def main(node_class: type[StageNode], args: list[str] | None = None) -> int:
             raise
         # asked to stop inside a callback, which then could not publish
     finally:
+        executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.action import ActionClient
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
@@ -27,6 +27,7 @@ from autocar_ros.errors import AutocarError
 from autocar_ros.ros import qos
 from autocar_ros.ros.bag import PLUMBING, BagWriter, Recorder
 from autocar_ros.ros.conversions import graph_from_msg, point_to_msg, suggestion_from_msg
+from autocar_ros.ros.executor import LeanExecutor
 from autocar_ros.ros.middleware import use_middleware_environment
 from autocar_ros.ros.stamps import WORLD_FRAME
 from autocar_ros.types import CatheterPath, FloatArray, VesselGraph
@@ -74,14 +75,11 @@ class Observer:
             use_global_arguments=False,
             parameter_overrides=[Parameter("use_sim_time", value=use_sim_time)],
         )
-        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor = LeanExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._writer = BagWriter(bag) if bag else None
-        self._recorder = (
-            Recorder(self._node, self._writer, lambda topic: _is_recorded(topic) and not topic.endswith(without))
-            if self._writer
-            else None
-        )
+        wanted = partial(_is_recorded, without=without)
+        self._recorder = Recorder(self._node, self._writer, wanted) if self._writer else None
         self.status: dict[str, NodeStatus] = {}  # by node
         self._heard: Counter[str] = Counter()  # diagnostics by node
         self._truth: bytes | None = None
@@ -98,6 +96,11 @@ class Observer:
         return dict(self._writer.counts) if self._writer else {}
 
     @property
+    def missed(self) -> dict[str, int]:
+        """Messages that a topic's publisher sent and that never arrived to be recorded."""
+        return dict(self._recorder.missed) if self._recorder else {}
+
+    @property
     def truth(self) -> VesselGraph | None:
         """Newest true graph of a simulation."""
         return None if self._truth is None else graph_from_msg(deserialize_message(self._truth, ros.VesselGraph))
@@ -109,7 +112,7 @@ class Observer:
             self._executor.spin_once(timeout_sec=min(left, 0.1))
         return until()
 
-    def settle(self, timeout: float) -> bool:
+    def settle(self, timeout: float = 30.0) -> bool:
         """Work until no node is busy any more, at most so many s: a busy one does not send its diagnostics."""
         before = Counter(self._heard)
         return self.spin(timeout, lambda: all(self._heard[name] >= before[name] + _CALM for name in before))
@@ -163,8 +166,8 @@ class Observer:
         self.close()
 
 
-def _is_recorded(topic: str) -> bool:
-    return topic not in PLUMBING and "/_action/" not in topic and not topic.endswith("/transition_event")
+def _is_recorded(topic: str, without: tuple[str, ...]) -> bool:
+    return topic not in PLUMBING and "/_action/" not in topic and not topic.endswith(("/transition_event", *without))
 
 
 def _answer(result: ComputeCatheterPath.Result) -> PathAnswer:

@@ -17,9 +17,9 @@ import numpy as np
 
 from autocar_ros.config import AlignmentConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.geometry.alignment import VESSEL, How, Sighting, align, corrected, sighting
+from autocar_ros.geometry.alignment import How, Sighting, align, as_reported, corrected, sighting
 from autocar_ros.geometry.consistency import Fan, agreement, epipolar_fan
-from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, ViewAlignment
+from autocar_ros.types import MASK_THRESHOLD, CArmPose, FloatArray, FramePair, Mask, ViewAlignment
 
 COARSER = 2  # px of a mask that are one of a sighting; the bins of a profile are wider
 FEWEST = 100  # such pixels of vessel in either plane from which on a pair tells something
@@ -173,16 +173,7 @@ class Aligner:
 
 def _certain(found: ViewAlignment) -> ViewAlignment:
     """No correction instead of a doubtful one: few vessels, while contrast comes, fit anywhere."""
-    if not found.reason:
-        return found
-    before = found.residual_before
-    return ViewAlignment(
-        residual_before=before,
-        residual_after=before,
-        confidence=found.confidence,
-        unobservable=found.unobservable,
-        reason=found.reason,
-    )
+    return as_reported(found) if found.reason else found
 
 
 def _views(pair: FramePair) -> Views | None:
@@ -194,7 +185,7 @@ def _views(pair: FramePair) -> Views | None:
 
 def _coarse(mask: Mask, pose: CArmPose) -> Sighting | None:
     small = np.ascontiguousarray(mask[::COARSER, ::COARSER])
-    if cv2.countNonZero(cv2.inRange(small, VESSEL, 255)) < FEWEST:
+    if cv2.countNonZero(cv2.inRange(small, MASK_THRESHOLD, 255)) < FEWEST:
         return None
     seen = sighting(small, pose)
     return replace(seen, pixels=COARSER * seen.pixels)

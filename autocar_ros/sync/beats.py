@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autocar_ros.types import NANOSECONDS, FloatArray, IntArray
 
 LONGEST_BEAT = 1.75  # of the median RR: longer means a missed beat, and no phase
-LATELY = 3  # beats, of which the next one will be much like
-LATE = 0.3  # s, the phase runs on past a predicted R wave: until the real one can have been found
+LATELY = 3  # beats, that tell what comes before and after a recording
+RECENT = 5  # beats, around whose median the next one lies
+CHANGE = 0.1  # relative to it: a beat that differs more does not tell how long the next one is
+STEADIEST = 0.02  # relative change from beat to beat, of the steadiest heart
+LATE = 0.6  # s, the phase runs on past a predicted R wave: until the real one can have been found
 
 
 def phases(stamps: IntArray, r_waves: IntArray) -> FloatArray:
     """Phase in [0, 1) at stamps (N,) ns, given the increasing stamps (K,) ns of R waves; NaN where it is not known.
 
-    After the last R wave it is extrapolated with the median of the last beats, for one beat and `LATE` s.
+    After the last R wave it is extrapolated for one beat and `LATE` s: breathing and blood pressure change the rate
+    slowly, so the next beat is as long as the last one, within `CHANGE` of the recent ones.
     """
     if len(r_waves) < 2:
         return np.full(len(stamps), np.nan)
-    beats = np.diff(r_waves)
-    typical = float(np.median(beats))
-    beats = np.append(beats.astype(np.float64), np.median(beats[-LATELY:]))
+    _, phase = _beats_since(stamps, r_waves)
+    return phase % 1.0
+
+
+def errors(stamps: IntArray, r_waves: IntArray, wave_error: float) -> FloatArray:
+    """Expected error (N,) of `phases`, of a standard deviation; `wave_error` that of an R wave. Parts of a beat.
+
+    After the last R wave it grows with time, the faster the more the beats have changed from one to the next.
+    """
+    if len(r_waves) < 2:
+        return np.full(len(stamps), np.nan)
+    last, phase = _beats_since(stamps, r_waves)
+    lengths = np.diff(r_waves).astype(np.float64)
+    change = float(np.sqrt(np.mean(np.diff(lengths) ** 2))) / float(np.median(lengths)) if len(lengths) > 2 else CHANGE
+    return np.hypot(wave_error, np.where(last, max(change, STEADIEST), 0.0) * phase)
+
+
+def _beats_since(stamps: IntArray, r_waves: IntArray) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Whether the R wave before each stamp is the last one, and the beats since it, NaN where not known; (N,) each."""
+    lengths = np.diff(r_waves).astype(np.float64)
+    recent = float(np.median(lengths[-RECENT:]))
+    following = np.clip(lengths[-1], (1 - CHANGE) * recent, (1 + CHANGE) * recent)
     k = np.searchsorted(r_waves, stamps, side="right") - 1
-    beat, elapsed = beats[k], (stamps - r_waves[k]).astype(np.float64)
-    known = (k >= 0) & (beat <= LONGEST_BEAT * typical) & (elapsed <= beat + LATE * NANOSECONDS)
-    return np.where(known, (elapsed / beat) % 1.0, np.nan)
+    beat, elapsed = np.append(lengths, following)[k], (stamps - r_waves[k]).astype(np.float64)
+    known = (k >= 0) & (beat <= LONGEST_BEAT * float(np.median(lengths))) & (elapsed <= beat + LATE * NANOSECONDS)
+    return k == len(r_waves) - 1, np.where(known, elapsed / beat, np.nan)
 
 
 def extended(r_waves: IntArray) -> IntArray:
@@ -36,6 +60,11 @@ def extended(r_waves: IntArray) -> IntArray:
     return np.asarray(np.r_[r_waves[0] - first, r_waves, r_waves[-1] + last])
 
 
+def later(phase: FloatArray, other: FloatArray | float) -> FloatArray:
+    """By how much a phase lies after another on the circle, -0.5..0.5; NaN where one is not known."""
+    return np.asarray((phase - other + 0.5) % 1.0 - 0.5)
+
+
 def apart(phase: FloatArray, other: FloatArray | float) -> FloatArray:
     """Distance of two phases on the circle, 0..0.5; NaN where one is not known."""
-    return np.asarray(np.abs((phase - other + 0.5) % 1.0 - 0.5))
+    return np.abs(later(phase, other))

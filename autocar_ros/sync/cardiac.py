@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autocar_ros.sync import beats
+from autocar_ros.sync.contrast import STATIC
 from autocar_ros.sync.motion import CELLS, VesselMotion, Vessels
 from autocar_ros.types import NANOSECONDS, FloatArray, IntArray
 
@@ -26,7 +27,9 @@ SAME_PEAK = 0.8  # of the largest autocorrelation: the shortest such lag is the 
 LEAST_PERIODICITY = 0.35
 CHANCE = 2.9  # over the root of the number of frames: noise seldom seems more periodic than this
 RHYTHM = 8.0  # cost of a beat that is longer or shorter than the others, per squared logarithm beyond `USUAL`
+FAINT = 0.5  # of the usual score: a beat that has not been seen whole must reach it, or it is half of the next one
 USUAL = 0.15  # logarithm of a beat against the others: a healthy heart at rest varies as much
+WAVE_ERROR = 0.015  # of a beat, of an R wave told by motion: on simulated runs, one view against the other
 DOWN, SHRINKING, SHAPE = 0.5, 1.0, 1.5  # what the signs of systole count
 # Velocity of the vessels around an R wave as raised cosines: middle and half width in s of a beat of 1 s, height. The
 # times after it shrink less than the beat does (Weissler 1968), about with its power 0.75; the atrial kick stays.
@@ -84,6 +87,10 @@ class ImagePhase:
         """Phase in [0, 1) at stamps (N,) ns, 0 = R wave; NaN where it is not known: see `beats.phases`."""
         return beats.phases(stamps, self.beats.r_waves)
 
+    def errors(self, stamps: IntArray) -> FloatArray:
+        """Expected error (N,) of `phases`, parts of a beat: see `beats.errors`."""
+        return beats.errors(stamps, self.beats.r_waves, WAVE_ERROR)
+
 
 def find_beats(stamps: IntArray, velocity: FloatArray, weight: FloatArray) -> HeartBeats:
     """R waves from the motion of the vessels.
@@ -101,7 +108,7 @@ def find_beats(stamps: IntArray, velocity: FloatArray, weight: FloatArray) -> He
     time = (stamps[known] - start) / NANOSECONDS
     if time[-1] < LEAST_BEATS * PERIODS[0]:
         return HeartBeats(reason=f"only {time[-1]:.1f} s with vessels: too short for two beats")
-    velocity = _steady(time, velocity[known], weight[known])
+    velocity = _steady(time, velocity[known], (weight - _still(weight))[known])
     speed = _main_motion(velocity)
     grid = np.arange(0, time[-1], STEP)
     signal = np.interp(grid, time, speed)
@@ -114,6 +121,15 @@ def find_beats(stamps: IntArray, velocity: FloatArray, weight: FloatArray) -> He
     signal *= _direction(velocity, speed, signal, period)
     waves = _rhythm(_match(signal, period), period)
     return HeartBeats(start + np.rint(waves * STEP * NANOSECONDS).astype(np.int64), periodicity)
+
+
+def _still(weight: FloatArray) -> float:
+    """What is there without contrast (ribs, catheter) and does not beat, so that a beat counts alike as contrast comes.
+
+    None where contrast does not come or go.
+    """
+    least, full = np.percentile(weight, [2, 90])
+    return float(least) if least <= STATIC * full else 0.0
 
 
 def _steady(time: FloatArray, velocity: FloatArray, weight: FloatArray) -> FloatArray:
@@ -209,10 +225,12 @@ def _rhythm(score: FloatArray, period: float) -> IntArray:
     ejected = (EJECTION[0] + EJECTION[1]) * period**SHORTENING / STEP  # what has not been seen to eject is no beat yet
     peaks = peaks[peaks < len(score) - ejected]
     if len(peaks) == 0:
-        return np.asarray(peaks, np.int64)
+        return np.zeros(0, np.int64)
     beats_seen = max(round(len(score) * STEP / period), 1)
     usual = float(np.median(np.sort(score[peaks])[-beats_seen:]))
     gain = np.minimum(score[peaks] / usual, 1.3)
+    sure = (gain >= FAINT) | (peaks < len(score) - AFTER / STEP)
+    peaks, gain = peaks[sure], gain[sure]
     total, before = gain.copy(), np.full(len(peaks), -1)
     for k in range(1, len(peaks)):
         ratio = (peaks[k] - peaks[:k]) * STEP / period

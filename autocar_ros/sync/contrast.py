@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label, median_filter
 
-from autocar_ros.types import NANOSECONDS, FloatArray, IntArray, Mask
+from autocar_ros.types import MASK_THRESHOLD, NANOSECONDS, FloatArray, IntArray, Mask
 
-VESSEL = 128  # of a mask: vessel from here on
 LARGEST_SHARE = 0.4  # of an image: more is not vessels but a failed segmentation
 STEADY = 0.2  # relative change of area against the frames before
 STEADY_TIME = 0.5  # s
@@ -60,7 +59,7 @@ class ContrastFill:
 
     def add(self, stamp_ns: int, mask: Mask) -> Contrast:
         """Take the newest mask."""
-        area = cv2.countNonZero(cv2.inRange(mask, VESSEL, 255)) / mask.size
+        area = cv2.countNonZero(cv2.inRange(mask, MASK_THRESHOLD, 255)) / mask.size
         if area > LARGEST_SHARE:
             return Contrast(self._state, False)
         level = float(np.median([*[a for _, a, _ in self._areas][-2:], area]))

@@ -7,6 +7,7 @@ R waves are found by the energy of the slope in the QRS band (the idea of Pan & 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -48,7 +49,7 @@ def detect_r_waves(samples: FloatArray, sampling_rate: float) -> IntArray:
     if known.sum() < 2 or len(values) < 2 * REFRACTORY * sampling_rate:
         return np.zeros(0, np.int64)
     values = np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])
-    band = sosfiltfilt(butter(2, QRS_BAND, "bandpass", fs=sampling_rate, output="sos"), values)
+    band = sosfiltfilt(_band_pass(sampling_rate), values)
     width = max(int(QRS_WIDTH * sampling_rate), 1)
     energy = uniform_filter1d(np.gradient(band) ** 2, width)
     beat = _typical_beat(energy, int(WINDOW * sampling_rate))
@@ -56,6 +57,11 @@ def detect_r_waves(samples: FloatArray, sampling_rate: float) -> IntArray:
         return np.zeros(0, np.int64)
     peaks, _ = find_peaks(energy, height=BEAT_SHARE * beat, distance=int(REFRACTORY * sampling_rate))
     return _refine(np.asarray(peaks, np.int64), band, width)
+
+
+@lru_cache(maxsize=4)  # made for every piece of ECG it would cost as much as filtering
+def _band_pass(sampling_rate: float) -> FloatArray:
+    return np.asarray(butter(2, QRS_BAND, "bandpass", fs=sampling_rate, output="sos"))
 
 
 def _checked(samples: FloatArray, sampling_rate: float) -> FloatArray:

@@ -15,11 +15,11 @@ import numpy as np
 
 from autocar_ros.config import SynchronizationConfig
 from autocar_ros.errors import InvalidInputError, PoseError
-from autocar_ros.sync import beats
 from autocar_ros.sync.contrast import ContrastFill
 from autocar_ros.sync.ecg import CLOCK_JUMP
+from autocar_ros.sync.partners import partners, skews
 from autocar_ros.sync.phase import HeartPhase, Phases
-from autocar_ros.types import NANOSECONDS, CArmPose, FloatArray, FramePair, Mask, PhaseSource
+from autocar_ros.types import NANOSECONDS, CArmPose, FloatArray, FramePair, IntArray, Mask, PhaseSource
 
 PATIENCE = 1.0  # s a frame of simultaneous planes waits for its partner, and a plane may be silent
 MOST_FRAMES = 256  # kept of one plane
@@ -33,6 +33,7 @@ REMEDIES = {  # part of a reason why something was dropped -> what to do
     "overtaken by a newer pair": "harmless if seldom; otherwise let both planes run at one frame rate",
     "within max_pair_skew": "set the clocks of both planes alike or raise max_pair_skew; one C-arm needs mode phase",
     "of the same heart phase": "let an ECG cover both runs, set image_phase, or raise phase_tolerance or phase_window",
+    "not sure enough": "let an ECG cover both runs, or raise phase_delay; a restless heart needs more phase_tolerance",
     "has no pose": "send carm_pose, or camera_info and TF, of this plane",
     "older than pose_timeout": "send the pose with every frame, stamped alike, or raise pose_timeout",
     "another size than its pose": "give rows and columns of the mask in the pose",
@@ -80,9 +81,10 @@ class Pairing:
     """Pairs the newest exposures of both planes.
 
     In mode "simultaneous" the two exposures lie within `max_pair_skew`. In mode "phase" they may be seconds apart, but
-    ECG or the motion of the vessels puts them within `phase_tolerance` of each other in the heart cycle; among those a
-    frame full of contrast is preferred, then the nearest in time, and a frame serves again when the other plane goes on
-    alone. Breathing in between is not known here.
+    ECG or the motion of the vessels puts them within `phase_tolerance` of each other in the heart cycle, and surely so;
+    see `partners` for which are preferred. A frame serves again when the other plane goes on alone. Without an ECG a
+    frame waits for `phase_delay`: only the next beat tells how long the last one was. Breathing in between is not known
+    here.
 
     Attributes
     ----------
@@ -162,18 +164,20 @@ class Pairing:
             elif not self._by_phase and other.newest - plane.newest > PATIENCE * NANOSECONDS:
                 silent = (other.newest - plane.newest) / NANOSECONDS
                 found.append(f"plane {plane.name} has been silent for {silent:.1f} s while plane {other.name} goes on")
-        found += [p.frames[-1].reason for p in planes if self._is_stuck(p)]
+        found += [reason for p in planes if (reason := self._stuck(p))]
         if self._by_phase and np.isnan(self._phases(planes[0].frames + planes[1].frames).values).all():
             found.append(f"mode phase needs the heart phase: {self._heart.missing or 'no frames yet'}")
         return tuple(dict.fromkeys(found))
 
-    def _is_stuck(self, plane: _Plane) -> bool:
+    def _stuck(self, plane: _Plane) -> str:
+        """Why the frames of a plane wait; "" while they may."""
         if not plane.frames or plane.frames[-1].used:
-            return False
+            return ""
         newest = max(p.newest for p in self._planes.values() if p.newest is not None)
-        if self._by_phase:  # frames of the other plane may rightly rest unused
-            return plane.frames[-1].stamp_ns == newest
-        return newest - plane.frames[0].stamp_ns > PATIENCE / 2 * NANOSECONDS
+        if not self._by_phase:
+            return plane.frames[-1].reason if newest - plane.frames[0].stamp_ns > PATIENCE / 2 * NANOSECONDS else ""
+        due = self._due(plane.frames)  # frames of the other plane may rightly rest unused
+        return due.reason if due is not None and plane.frames[-1].stamp_ns == newest else ""
 
     @property
     def _by_phase(self) -> bool:
@@ -208,16 +212,31 @@ class Pairing:
                 near = [f for f in b if abs(f.stamp_ns - frame.stamp_ns) <= skew]
                 yield from ((frame, f) for f in _nearest_first(near, frame))
             return
-        triggers = [(own[-1], other, own is a) for own, other in ((a, b), (b, a)) if own and not own[-1].used]
-        for frame, other, is_a in sorted(triggers, key=lambda t: t[0].stamp_ns, reverse=True):
-            phase = self._phases([frame, *other]).values
-            apart = beats.apart(phase[1:], phase[0])
-            near = [f for f, d in zip(other, apart, strict=True) if d <= self._config.phase_tolerance]
-            full_first = sorted(_nearest_first(near, frame), key=lambda f: not f.filled)
-            yield from ((frame, f) if is_a else (f, frame) for f in full_first)
+        triggers = [(self._due(own), other, own is a) for own, other in ((a, b), (b, a))]
+        known = [(frame, other, is_a) for frame, other, is_a in triggers if frame is not None]
+        for frame, other, is_a in sorted(known, key=lambda t: t[0].stamp_ns, reverse=True):
+            for partner in self._partners(frame, other):
+                yield (frame, partner) if is_a else (partner, frame)
+
+    def _due(self, frames: list[_Waiting]) -> _Waiting | None:
+        """Newest frame of a plane whose phase is settled, by the ECG or by what moved since; None if it is used."""
+        newest = max((p.newest for p in self._planes.values() if p.newest is not None), default=0)
+        by_ecg = self._phases(frames).sources == PhaseSource.ECG
+        waited = [newest - f.stamp_ns >= self._config.phase_delay * NANOSECONDS for f in frames]
+        settled = np.flatnonzero(by_ecg | np.array(waited, bool))
+        return frames[settled[-1]] if len(settled) and not any(f.used for f in frames[settled[-1] :]) else None
+
+    def _partners(self, frame: _Waiting, others: list[_Waiting]) -> list[_Waiting]:
+        """Frames of the other plane of the phase of this one, best first."""
+        told = self._phases([frame, *others])
+        full = np.array([f.filled for f in others], bool)
+        found = partners(_stamps([frame, *others]), told, full, self._config.phase_tolerance)
+        if found.unsure:
+            frame.reason = "the heart phase is not sure enough"
+        return [others[k] for k in found.order]
 
     def _phases(self, frames: list[_Waiting]) -> Phases:
-        return self._heart.phases(np.array([f.stamp_ns for f in frames], np.int64))
+        return self._heart.phases(_stamps(frames))
 
     def _pair(self, a: _Waiting, b: _Waiting) -> FramePair | None:
         poses = [self._planes[p].pose_for(frame, self._config.pose_timeout) for p, frame in (("a", a), ("b", b))]
@@ -225,7 +244,8 @@ class Pairing:
         if isinstance(pose_a, str) or isinstance(pose_b, str):
             a.reason = b.reason = "; ".join(p for p in poses if isinstance(p, str))
             return None
-        (phase_a, phase_b), sources = self._phases([a, b])
+        told = self._phases([a, b])
+        phase_a, phase_b = told.values
         return FramePair(
             stamp_a_ns=a.stamp_ns,
             stamp_b_ns=b.stamp_ns,
@@ -235,7 +255,8 @@ class Pairing:
             pose_b=pose_b,
             phase_a=float(phase_a),
             phase_b=float(phase_b),
-            phase_source=PhaseSource(int(sources.max())),  # the less sure one: image before ECG
+            phase_error=float(skews(_stamps([a, b]), told)[1][0]),
+            phase_source=PhaseSource(int(told.sources.max())),  # the less sure one: image before ECG
             key_frame=self._is_key(a, b),
         )
 
@@ -277,6 +298,10 @@ def remedy(reason: str) -> str:
 
 def _later(old: int | None, new: int) -> int:
     return new if old is None else max(old, new)
+
+
+def _stamps(frames: list[_Waiting]) -> IntArray:
+    return np.array([f.stamp_ns for f in frames], np.int64)
 
 
 def _nearest_first(frames: list[_Waiting], to: _Waiting) -> list[_Waiting]:

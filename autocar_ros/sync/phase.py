@@ -8,10 +8,12 @@ import numpy as np
 
 from autocar_ros.config import SynchronizationConfig
 from autocar_ros.errors import InvalidInputError
+from autocar_ros.sync import beats
 from autocar_ros.sync.cardiac import ImagePhase
 from autocar_ros.sync.ecg import EcgPhase
 from autocar_ros.types import FloatArray, IntArray, Mask, PhaseSource
 
+ECG_WAVE_ERROR = 0.005  # of a beat, of an R wave of the ECG
 REFRESH = 0.25  # s, after which beats are looked for anew; in between the phase runs on
 
 
@@ -19,6 +21,7 @@ class Phases(NamedTuple):
     """Of some frames: NaN and NONE where not known."""
 
     values: FloatArray  # (N,) in [0, 1)
+    errors: FloatArray  # (N,) expected, of a standard deviation, parts of a beat
     sources: IntArray  # (N,) `PhaseSource`
 
 
@@ -50,14 +53,15 @@ class HeartPhase:
 
     def phases(self, stamps: IntArray) -> Phases:
         """Phases at stamps (N,) ns."""
-        values = self._ecg.phases(stamps)
+        values, errors = self._ecg.phases(stamps), beats.errors(stamps, self._ecg.r_waves, ECG_WAVE_ERROR)
         sources = np.where(np.isfinite(values), PhaseSource.ECG, PhaseSource.NONE)
         if self._use_images:
             for image in sorted(self._images.values(), key=lambda i: -i.beats.confidence):
                 told = image.phases(stamps)
                 new = np.isnan(values) & np.isfinite(told)
-                values, sources = np.where(new, told, values), np.where(new, PhaseSource.IMAGE, sources)
-        return Phases(values, sources)
+                values, errors = np.where(new, told, values), np.where(new, image.errors(stamps), errors)
+                sources = np.where(new, PhaseSource.IMAGE, sources)
+        return Phases(values, errors, sources)
 
     @property
     def ecg_problem(self) -> str:

@@ -14,10 +14,10 @@ from autocar_ros.imaging.dicom import XrayRun
 from autocar_ros.imaging.enhance import Float32Array, absorption
 from autocar_ros.sync import beats
 from autocar_ros.sync.cardiac import HeartBeats, find_beats
-from autocar_ros.sync.contrast import VESSEL, ContrastState, contrast_states
+from autocar_ros.sync.contrast import ContrastState, contrast_states
 from autocar_ros.sync.ecg import LEAST_RATE, QRS_WIDTH, detect_r_waves
 from autocar_ros.sync.motion import VesselMotion, Vessels
-from autocar_ros.types import NANOSECONDS, FloatArray, Image, IntArray, PhaseSource
+from autocar_ros.types import MASK_THRESHOLD, NANOSECONDS, FloatArray, Image, IntArray, PhaseSource
 
 MOST_SECONDS = 600.0  # of motion kept of one run
 LEAST_SPEED = 0.5  # of the median speed: even where vessels rest, nearer phases are better
@@ -163,7 +163,7 @@ def pair_runs(
     if len(a) == 0 or len(b) == 0:
         return (_fullest(run_a, run_b, frame_a, frame_b),)
     beat = (run_a.beat_seconds + run_b.beat_seconds) / 2
-    differ = (run_b.phase[None, b] - run_a.phase[a][:, None] + 0.5) % 1.0 - 0.5
+    differ = beats.later(run_b.phase[None, b], run_a.phase[a][:, None])
     pace = (_paced(run_a, a)[:, None] + _paced(run_b, b)[None]) / 2
     way = np.abs(differ) * pace
     pairs = []
@@ -208,7 +208,7 @@ def _fullest(run_a: ObservedRun, run_b: ObservedRun, frame_a: int | None, frame_
 def _amount(picture: Vessels) -> float:
     """Share of a mask that is vessel; mean positive absorption."""
     if picture.dtype == np.uint8:
-        return float((picture >= VESSEL).mean())
+        return float((picture >= MASK_THRESHOLD).mean())
     return float(np.maximum(picture, 0).mean())
 
 

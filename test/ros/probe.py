@@ -8,9 +8,10 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from autocar_ros.ros.executor import LeanExecutor
 
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 TIMEOUT = 20.0
@@ -25,7 +26,7 @@ class Bench:
     def __enter__(self):
         self.context = Context()
         rclpy.init(context=self.context, domain_id=self.domain)
-        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor = LeanExecutor(context=self.context)
         self.probe = rclpy.create_node("probe", context=self.context)
         self.executor.add_node(self.probe)
         self.nodes = []

@@ -28,8 +28,9 @@ def test_nodes_answer_a_bag_of_masks(monkeypatch):
     assert 0 <= pairs["graphs_published"] <= pairs["offered"] <= 8 * FRAME_RATE
     assert times["n"] > 0  # on a busy machine the first graph may come after the last pair
     assert 0 < times["median"] <= times["p99"] <= times["max"]
-    assert set(found["cores"]) == {"/synchronization", "/reconstruction", "/tracking", "/bag_player"}
-    assert len(tables(found)) == 2
+    assert set(found["cores"]) == {"/synchronization", "/reconstruction", "/tracking", "/bag_player", "recorder"}
+    assert sum(pairs["lost"].values()) == pairs["offered"] - pairs["graphs_published"]
+    assert len(tables(found)) == 3
 
 
 @pytest.mark.slow

@@ -218,7 +218,7 @@ def test_bad_images_are_refused_with_the_reason(change, reason):
 def pair():
     mask = np.arange(2000, dtype=np.uint8).reshape(40, 50)
     return FramePair(1, 12_000_001, mask, mask[::-1].copy(), POSE, replace(POSE, primary_angle=-0.7), 0.1, np.nan,
-                     PhaseSource.ECG, True)  # fmt: skip
+                     PhaseSource.ECG, True, phase_error=0.03)  # fmt: skip
 
 
 def test_frame_pairs_round_trip():
@@ -231,6 +231,7 @@ def test_frame_pairs_round_trip():
     np.testing.assert_array_equal(found.mask_b, pair().mask_b)
     assert_same(pair().pose_b, found.pose_b)
     assert found.phase_a == pytest.approx(0.1)
+    assert found.phase_error == pytest.approx(0.03)
     assert np.isnan(found.phase_b)
 
 

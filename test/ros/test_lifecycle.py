@@ -1,5 +1,6 @@
 """The base of all nodes: guarded callbacks, failures, clock jumps, parameters, diagnostics."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,6 +205,43 @@ def test_a_stamp_from_the_future_does_not_wedge(bench, echo):
         bench.wait(lambda n=n: echo.diagnostics.received["/image"] == n + 1, "lost")
     bench.wait(lambda: len(bench.words) == 4, "wedged")
     assert echo.cleared == 1
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_messages_that_never_arrived_are_counted(bench, complete):
+    class Picky(Echo):
+        def begin(self):
+            self.input(Image, "image", lambda m: None, complete=complete)
+
+    node = bench.start(Picky)
+    images = bench.sender(Image, "/image", BEST_EFFORT)
+    images.publish(image(1.0))
+    bench.wait(lambda: node.diagnostics.received["/image"] == 1, "lost")
+    for seconds in (2.0, 50.0, 50.1, 60.0):  # what is counted is messages, not time
+        images.publish(image(seconds))
+    time.sleep(0.2)  # all in the queue of one
+    bench.wait(lambda: node.diagnostics.received["/image"] == 2, "lost")
+    key = "dropped never arrived on /image" if complete else "missed /image"
+    bench.wait(lambda: bench.value(node, key) == "3", "not counted")
+    warned = "never arrived on /image" in bench.messages()["/echo"]
+    assert warned == complete
+    assert node.diagnostics.missed == {"/image": 3}
+    assert complete or not node.diagnostics.dropped
+
+
+def test_two_publishers_are_not_taken_for_lost_messages(bench):
+    class Picky(Echo):
+        def begin(self):
+            self.input(Image, "image", lambda m: None, complete=True, ordered=False)
+
+    node = bench.start(Picky)
+    first, second = (bench.sender(Image, "/image", BEST_EFFORT) for _ in range(2))
+    bench.wait(lambda: node._inputs[0].get_publisher_count() == 2, "not matched")
+    senders = [first] * 5 + [second, first, second]
+    for n, sender in enumerate(senders):
+        sender.publish(image(1.0))
+        bench.wait(lambda n=n: node.diagnostics.received["/image"] == n + 1, "lost")
+    assert not node.diagnostics.dropped
 
 
 def test_parameters_are_described_checked_and_fixed(bench, echo):

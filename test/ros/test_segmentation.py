@@ -126,6 +126,25 @@ def test_a_largest_rate_chooses_frames_by_their_stamps_alone(bench):
         bench.wait(lambda k=k: node._newest.get(f"{NS}/image_raw", 0) > k / 15 * 1e9, "frame lost")
     bench.wait(lambda: len(masks) == 4, "masks missing")
     assert [round((m.header.stamp.sec + m.header.stamp.nanosec / 1e9) * 15) for m in masks] == [1, 3, 7, 9]
+    assert node.diagnostics.dropped == {"left out: more frames than largest_rate": 4}
+    assert node.diagnostics.status().level == DiagnosticStatus.OK  # it was asked for
+
+
+def test_both_planes_leave_out_what_the_slower_one_must(bench):
+    nodes = [bench.start(SegmentationNode, namespace=f"/plane_{p}") for p in "ab"]
+    slow, other = (node._shedding for node in nodes)
+    slow.level = 2
+    bench.wait(lambda: other.share == slow.share == 4, "the other plane was not told")
+    masks = bench.collect(Image, "/plane_b/mask")
+    sender = bench.sender(Image, "/plane_b/image_raw", BEST_EFFORT)
+    bench.wait_matched("/plane_b/mask")
+    for k in range(16):
+        send(bench, sender, np.full((64, 64), 90, np.uint8), round((k + 1) / 15 * 1e9))
+        bench.wait(lambda k=k: nodes[1].diagnostics.received["/plane_b/image_raw"] == k + 1, "frame lost")
+    bench.wait(lambda: len(masks) == 16 - nodes[1].diagnostics.dropped["left out"], "masks missing")
+    assert nodes[1].diagnostics.dropped["left out"] == 2  # 12 and 16; the rate is known from the tenth frame on
+    assert bench.change_state(nodes[0], "deactivate")
+    bench.wait(lambda: other.share == 0, "a partner that is gone is still followed")
 
 
 def test_empty_frames_give_an_empty_mask(bench, segmentation):
@@ -173,7 +192,11 @@ def test_wrong_parameter_values_are_refused_with_the_reason(bench, segmentation)
     nan = set_parameter(bench, node, "min_length", float("nan"))
     assert not nan.successful
     assert "min_length" in nan.reason
+    before = node._segmenter
+    assert set_parameter(bench, node, "largest_rate", 20.0).successful
+    assert node._segmenter is before  # no weights are loaded for that
     assert set_parameter(bench, node, "min_length", 20.0).successful
+    assert node._segmenter is not before
     request = DescribeParameters.Request(names=["max_width"])
     found = bench.call(DescribeParameters, f"{NS}/segmentation/describe_parameters", request).descriptors[0]
     assert "[px]" in found.description

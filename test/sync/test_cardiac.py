@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sync.beating import SECOND, pictures, stamps
 
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.sync.cardiac import ImagePhase
+from autocar_ros.sync.cardiac import ImagePhase, find_beats
+from autocar_ros.sync.motion import CELLS
 
 TIMES = np.arange(90) / 15
 MOVING = pictures(TIMES)
@@ -71,6 +72,33 @@ def test_noise_and_lost_frames_change_little(rng):
 def test_arriving_contrast_is_no_beat():
     filling = MOVING * np.clip((TIMES - 1) / 1.0, 0, 1)[:, None, None].astype(np.float32)
     assert_waves(fed(filling), R_WAVES[3:7])
+
+
+def moved(times, waves, parts=((-0.08, 0.10, -0.4), (0.10, 0.09, 1.0), (0.20, 0.10, 0.5), (0.42, 0.13, -0.6))):
+    """(F,) speed of vessels with R waves at `waves` s: bumps after each, as time, half width and height."""
+    away = [np.clip((times - wave - middle) / width, -1, 1) for wave in waves for middle, width, _ in parts]
+    heights = [height for _ in waves for *_, height in parts]
+    return 0.3 * np.cos(np.pi / 2 * np.array(away)).T ** 2 @ heights
+
+
+def beats_of(times, speed, weight):
+    velocity = np.zeros((len(times), CELLS, CELLS, 2))
+    velocity[..., 1] = speed[:, None, None]
+    return find_beats(stamps(times), velocity, weight).r_waves / SECOND
+
+
+def test_a_beat_among_still_shadows_counts_while_contrast_arrives():
+    """Of what is in the picture, only what came with the contrast tells how fast the heart moves."""
+    times, waves = np.arange(120) / 15, np.r_[1.2, 2.25 + 0.8 * np.arange(7)]
+    contrast = np.clip((times - 1.1) / 1.5, 0, 1) ** 2
+    found = beats_of(times, contrast * moved(times, waves), 1.2 + contrast)
+    np.testing.assert_allclose(found[:2], waves[:2], atol=0.067)
+
+
+def test_a_faint_movement_at_the_end_is_no_beat():
+    times, waves = np.arange(96) / 15, 0.4 + 0.8 * np.arange(7)
+    speed = moved(times, waves) + moved(times, waves[-1:] + 0.7, ((0.12, 0.12, 0.5),))
+    assert beats_of(times, speed, np.ones(96))[-1] == pytest.approx(waves[-1], abs=0.067)
 
 
 def test_breathing_alone_has_no_beat():

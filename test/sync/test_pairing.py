@@ -285,6 +285,30 @@ def test_planes_recorded_one_after_the_other():
     assert all(p.stamp_b_ns - p.stamp_a_ns > SECOND for p in found)
 
 
+def test_a_phase_that_is_not_sure_is_told_instead_of_paired():
+    """The ECG of a restless heart ends just after an R wave; what comes later in that beat is anybody's guess."""
+    made = pairing(mode="phase", pose_timeout=100.0)
+    waves, t = np.cumsum([0.4, 0.7, 1.0, 0.65, 1.05, 0.7, 1.0]), np.arange(1450) / 250
+    made.add_ecg(0, 250.0, np.exp(-0.5 * ((t[:, None] - waves) / 0.012) ** 2).sum(1))
+    for k in range(60):
+        made.add_mask("a", k * 66 * MS, MASK)
+    made.add_mask("b", round((waves[-1] + 0.6) * SECOND), MASK)
+    assert made.take() is None
+    assert any("not sure enough" in text for text in made.problems())
+    made.add_mask("b", 40 * SECOND, MASK)
+    assert made.drops["the heart phase is not sure enough"] == 1
+
+
+def test_a_pair_tells_its_skew_within_the_beat_and_how_sure_that_is():
+    made = pairing(mode="phase", pose_timeout=100.0)
+    feed_ecg(made, 8.0)
+    made.add_mask("a", 2 * SECOND, MASK)
+    made.add_mask("b", 2 * SECOND + 2420 * MS, MASK)
+    pair = made.take()
+    assert pair.phase_skew == pytest.approx(0.025, abs=0.002)
+    assert 0 < pair.phase_error < 0.02
+
+
 def test_mode_phase_without_ecg_and_motion_says_so():
     made = pairing(mode="phase")
     assert both(made, 0) is None

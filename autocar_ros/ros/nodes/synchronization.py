@@ -57,7 +57,7 @@ class SynchronizationNode(StageNode):
         """Subscribe to both planes."""
         for plane in "ab":
             name = f"plane_{plane}"
-            self.input(Image, f"{name}/mask", partial(self._on_mask, plane), ordered=False, needed=True)
+            self.input(Image, f"{name}/mask", partial(self._on_mask, plane), ordered=False, needed=True, complete=True)
             self.input(CArmPose, f"{name}/carm_pose", partial(self._on_pose, plane), qos.stream(), ordered=False)
             self.input(CameraInfo, f"{name}/camera_info", partial(self._on_info, plane), qos.stream(), ordered=False)
         self.input(EcgSamples, "ecg", self._on_ecg, qos.stream(), ordered=False)

@@ -69,7 +69,7 @@ class TrackingNode(StageNode):
 
     def begin(self) -> None:
         """Subscribe to pairs and new graphs."""
-        self.input(FramePair, "frame_pair", self._on_pair, needed=True, stamp=pair_stamp)
+        self.input(FramePair, "frame_pair", self._on_pair, needed=True, complete=True, stamp=pair_stamp)
         new = "reconstruction/graph"
         self.input(ros.VesselGraph, new, self._on_new_graph, qos.event(), ordered=False, stamp=graph_stamp)
         self._watch = self.every(_SILENCE, self._on_silence, Clock(clock_type=ClockType.STEADY_TIME))
@@ -123,7 +123,10 @@ class TrackingNode(StageNode):
         """First graph when the frames ended before their reconstruction did: a short run is not lost."""
         new, self._new = self._new, None
         graph = self._tracker.begin_late(new) if new is not None else None
-        return None if graph is None else self._named(graph)
+        if graph is None:
+            self._new = new  # waits for a pair
+            return None
+        return self._named(graph)
 
     def _named(self, graph: VesselGraph) -> VesselGraph:
         """Graph with its id among all of this node; when nodes or edges changed, it is told as the reference."""

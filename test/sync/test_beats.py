@@ -1,0 +1,47 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autocar_ros.sync import beats
+
+SECOND = 1_000_000_000
+STEADY = np.arange(6) * SECOND
+lengths = st.lists(st.integers(400_000_000, 1_200_000_000), min_size=1, max_size=12)
+
+
+def test_phase_grows_from_wave_to_wave_and_runs_on():
+    told = beats.phases(np.array([-1, 0, SECOND // 4, 5 * SECOND + SECOND // 2, 7 * SECOND]), STEADY)
+    np.testing.assert_allclose(told, [np.nan, 0, 0.25, 0.5, np.nan])
+
+
+def test_the_next_beat_is_as_long_as_the_last():
+    waves = np.cumsum([0, 1000, 980, 960, 940]) * (SECOND // 1000)
+    assert beats.phases(waves[-1:] + 470 * (SECOND // 1000), waves)[0] == 0.5
+
+
+def test_an_odd_last_beat_hardly_tells_the_next():
+    waves = np.cumsum([0, 1000, 1000, 1000, 500]) * (SECOND // 1000)
+    told = beats.phases(waves[-1:] + 450 * (SECOND // 1000), waves)
+    np.testing.assert_allclose(told, 0.5)  # of 0.9 s
+
+
+@given(lengths)
+def test_errors_are_known_with_the_phases_and_grow_after_the_last_wave(rr):
+    waves = np.cumsum([0, *rr])
+    stamps = np.linspace(-SECOND, waves[-1] + SECOND, 40).astype(np.int64)
+    phase, error = beats.phases(stamps, waves), beats.errors(stamps, waves, 0.02)
+    np.testing.assert_array_equal(np.isnan(phase), np.isnan(error))
+    inside = np.isfinite(phase) & (stamps < waves[-1])
+    assert (error[inside] == 0.02).all()
+    after = error[np.isfinite(phase) & (stamps >= waves[-1])]
+    assert (np.diff(after) > 0).all()
+
+
+def test_a_restless_heart_is_less_sure():
+    now = np.array([int(5.5 * SECOND)])
+    restless = STEADY + np.array([0, 1, -1, 1, -1, 0]) * (SECOND // 10)
+    assert beats.errors(now, restless, 0.01) > 3 * beats.errors(now, STEADY, 0.01)
+
+
+def test_one_wave_tells_nothing():
+    assert np.isnan(beats.errors(STEADY, STEADY[:1], 0.01)).all()
