@@ -19,8 +19,12 @@ from autocar_ros.types import NANOSECONDS, FloatArray, GraphStatus, VesselGraph
 
 HISTORY = 90  # shapes kept, to bring late reconstructions up to the present
 UNSURE = 5.0  # mm, 1-sigma of nodes whose motion is not known
+UNSEEN = 30.0  # times the weight of what is expected, for nodes not seen lately: the lines near them are others'
 ENOUGH = 0.5  # points of a centreline for every node, of a tree filled well enough to be found elsewhere
 SAME_TIME = NANOSECONDS // 5  # a shape this near in time tells where nodes were
+FAR = 3.0  # mm to a centreline that count no more than this
+USUAL = 1.0  # s through which the usual distance of a graph to the centrelines is followed
+UNUSUAL = 1.2  # of the usual distance, beyond which the graph may have been caught by the wrong vessels
 
 Views = tuple[View | str, View | str]
 
@@ -43,6 +47,7 @@ class Living:
         self.motion = MotionPrior(len(graph))
         self.memory = Memory()
         self._shapes: deque[tuple[int, FloatArray]] = deque(maxlen=HISTORY)
+        self._usual = np.inf  # mm to the centrelines
 
     def expected(self, stamp_ns: int, phase: float) -> Expected:
         """Where the nodes are expected at a time."""
@@ -70,7 +75,7 @@ class Living:
         """Nodes fitted to the views from where they are expected; after the first round no more is expected."""
         position, sigma = expected
         usable = [v for v in views if isinstance(v, View)]
-        prior = (position, expected.weight)
+        prior = (position, expected.weight * np.where(self.evidence.lately, 1.0, UNSEEN))
         for k in range(rounds if usable else 0):
             position, sigma = self._refit(position, usable, prior if k == 0 else None)
         tangent = self._refit.direction(position)
@@ -86,6 +91,16 @@ class Living:
             if sight.shows and (lately & sight.inside).any()
         ]
         return min(shares, default=1.0)
+
+    def distance(self, fit: Fit) -> float:
+        """Mean distance in mm of the nodes seen lately to the centrelines of both views; 0 when none can be told."""
+        lately = self.evidence.lately
+        far = [np.minimum(sight.distance[lately & sight.inside], FAR) for sight in (fit.a, fit.b) if sight.shows]
+        return float(np.concatenate(far).mean()) if any(map(len, far)) else 0.0
+
+    def is_unusual(self, fit: Fit) -> bool:
+        """Whether the nodes lie further from the centrelines than they did before: some may be on other vessels."""
+        return self.distance(fit) > UNUSUAL * self._usual
 
     def took_place(self, graph: VesselGraph) -> None:
         """Keep the graph of a pair."""
@@ -112,6 +127,9 @@ class Living:
         moved = np.median(np.linalg.norm(fit.position - self.graph.position, axis=1)) if self._shapes else 0.0
         on_vessels = self.on_vessels(fit)
         self.memory.add(fit, step, float(moved), self._config.max_speed)
+        distance = self.distance(fit)
+        usual = self._usual if np.isfinite(self._usual) else distance
+        self._usual = usual + (1 - np.exp(-step / USUAL)) * (distance - usual)
         self.evidence.add(fit, step, fit.a.shows and fit.b.shows and on_vessels >= OFF_VESSELS)
         return judge(fit, views, notes, self.memory, on_vessels, self._config)
 

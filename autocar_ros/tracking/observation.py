@@ -20,9 +20,8 @@ from autocar_ros.geometry.camera import Camera
 from autocar_ros.imaging.profiles import HALF, bilinear
 from autocar_ros.tracking.cells import Cells, nearest_line, sort_into_cells
 from autocar_ros.tracking.thinning import thin
-from autocar_ros.types import FloatArray, IntArray, Mask
+from autocar_ros.types import MASK_THRESHOLD, FloatArray, IntArray, Mask
 
-VESSEL = 128  # of a mask
 FEWEST_POINTS = 20  # a shorter centreline is not a view of a vessel tree
 LARGEST_SHARE = 0.4  # of the image; more is a failed segmentation
 EVERY = 2  # thinned pixels that make one point of the centreline, about
@@ -91,7 +90,7 @@ class View:
 
 def observe(mask: Mask, camera: Camera) -> View | str:
     """Find the centreline of a mask (rows, columns) 0..255, or say why it shows no vessel tree."""
-    vessel = cv2.inRange(mask, VESSEL, 255)
+    vessel = cv2.inRange(mask, MASK_THRESHOLD, 255)
     share = cv2.countNonZero(vessel) / mask.size
     if share > LARGEST_SHARE:
         return f"{share:.0%} of the mask is vessel: the segmentation failed"

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 
 from autocar_ros.config import TrackingConfig
-from autocar_ros.tracking.observation import VESSEL, View
+from autocar_ros.tracking.observation import View
 from autocar_ros.tracking.quality import Fit
-from autocar_ros.types import FramePair, GraphStatus, Mask
+from autocar_ros.types import MASK_THRESHOLD, FramePair, GraphStatus, Mask
 
 FEW_SEEN = 0.3  # share of nodes seen in both planes below which a graph is not OK
 OFF_VESSELS = 0.5  # share of the nodes seen lately below which the graph is no longer on the vessels
@@ -121,7 +121,7 @@ def _changed(before: Mask, now: Mask) -> float:
     """
     if before.shape != now.shape:
         return 1.0
-    then, vessel = cv2.inRange(before, VESSEL, 255), cv2.inRange(now, VESSEL, 255)
+    then, vessel = cv2.inRange(before, MASK_THRESHOLD, 255), cv2.inRange(now, MASK_THRESHOLD, 255)
     changed = cv2.countNonZero(cv2.bitwise_xor(then, vessel))
     if changed == 0 and cv2.norm(before, now, cv2.NORM_INF) == 0:
         return 0.0

@@ -160,8 +160,8 @@ class Tracker:
     def _observe(self, pair: FramePair) -> tuple[Views, list[str]]:
         """Centreline of each plane or why it shows none, and what else is wrong with the pair."""
         frozen, notes = self._repeats.check(pair)
-        if pair.alignment is not None and pair.alignment.reason:
-            notes.append(f"alignment of plane B: {pair.alignment.reason}")
+        if pair.doubt:
+            notes.append(pair.doubt)
         poses = (pair.pose_a, pair.pose_b)
         if poses != self._poses:
             self._poses, self._cameras = poses, (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
@@ -170,18 +170,20 @@ class Tracker:
         return (a, b), notes
 
     def _follow(self, living: Living, pair: FramePair, views: Views) -> Fit:
-        """Fit from where the nodes are expected; from where a shift of them all leads if that is off the vessels."""
+        """Fit from where the nodes are expected; from where a shift of them all leads if that is a better one."""
         expected = living.expected(pair.stamp_a_ns, pair.phase_a)
         fit = living.fit(expected, views)
         a, b = views
-        if not isinstance(a, View) or not isinstance(b, View):
+        if not isinstance(a, View) or not isinstance(b, View) or living.fills_little(a) or living.fills_little(b):
             return fit
-        if living.on_vessels(fit) >= OFF_VESSELS or fit.coverage >= self._config.good_coverage:
-            return fit  # nodes that show no contrast have not gone anywhere while the others explain the masks
-        if living.fills_little(a) or living.fills_little(b):
+        # nodes that show no contrast have not gone anywhere while the others explain the masks
+        off = living.on_vessels(fit) < OFF_VESSELS and fit.coverage < self._config.good_coverage
+        if not off and not living.is_unusual(fit):
             return fit
         offset = find_shift(expected.position, (a, b))
-        shifted = living.fit(expected.shifted(offset), views, rounds=2)
+        shifted = living.fit(expected.shifted(offset), views, rounds=2 if off else 1)
+        if not off:
+            return min(fit, shifted, key=living.distance)
         if living.on_vessels(shifted) < OFF_VESSELS or shifted.coverage < fit.coverage:
             return fit
         living.jumped(offset)

@@ -6,6 +6,7 @@ from tracking.scenes import CAMERAS, EMPTY, TREE, mask, truth
 
 from autocar_ros.config import TrackingConfig
 from autocar_ros.tracking.living import Living
+from autocar_ros.tracking.motion import Expected
 from autocar_ros.tracking.observation import View, observe
 
 GRAPH = truth(0.0)
@@ -49,3 +50,26 @@ def test_a_view_that_shows_nothing_keeps_its_reason():
     reason, full = observe(EMPTY, CAMERAS[0]), view(1)
     living = Living(GRAPH, TrackingConfig())
     assert living.without_clutter(living.expected(0, 0.0), (reason, full)) == (reason, full)
+
+
+def test_a_fit_further_from_the_centrelines_than_those_before_is_unusual():
+    living, views, step = Living(GRAPH, TrackingConfig()), (view(0), view(1)), 1 / 15
+    fit = living.fit(living.expected(0, 0.0), views)
+    assert not living.is_unusual(fit)  # of the first no usual is known
+    living.judged(fit, views, [], step)
+    assert not living.is_unusual(fit)
+    moved = living.fit(Expected(fit.position + np.array([5.0, 0.0, 3.0]), np.ones(len(GRAPH))), views, rounds=0)
+    assert living.distance(moved) > living.distance(fit)
+    assert living.is_unusual(moved)
+
+
+def test_nodes_not_seen_lately_stay_where_they_are_expected():
+    views, end = (view(0, shift=(2.0, 0.0, 1.5)), view(1, shift=(2.0, 0.0, 1.5))), np.arange(len(GRAPH)) >= 95
+    moved = []
+    for confidence in (1.0, 0.0):
+        living = Living(GRAPH, TrackingConfig())
+        living.evidence.confidence = np.where(end, confidence, 1.0)
+        fit = living.fit(Expected(GRAPH.position, np.full(len(GRAPH), 0.5)), views)
+        moved.append(np.linalg.norm(fit.position - GRAPH.position, axis=1))
+    assert moved[1][end].mean() < 0.7 * moved[0][end].mean()
+    assert np.median(moved[1][:70]) == pytest.approx(np.median(moved[0][:70]), rel=0.1)
