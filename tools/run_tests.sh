@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Run every test with the given Python: the numerical core first, then the nodes in a process of their own
-# (rclpy keeps state per process). Both run, whatever the first one says. Further arguments go to pytest.
+# Run every test with the given Python: the numerical core first, on all cores, then the nodes one by one in a process
+# of their own (rclpy keeps state per process, and nodes wait for each other). Both run, whatever the first one says.
+# Further arguments go to pytest; `-n 0` among them runs the core in one process, for a debugger.
 set -u
 python=$1
 shift
@@ -15,6 +16,6 @@ run() {
 }
 
 selecting=$([ $# -gt 0 ] && echo yes || echo no)
-run test --ignore=test/ros "$@"
+run test --ignore=test/ros --numprocesses auto --maxprocesses 4 "$@"
 if [ -d test/ros ]; then run test/ros "$@"; fi
 exit $status

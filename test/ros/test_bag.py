@@ -148,7 +148,8 @@ def test_a_looped_bag_starts_the_nodes_over_and_wedges_none(bench, frames):
     loops = np.flatnonzero(np.diff(stamps) < 0)
     assert len(loops) >= 2
     assert set(stamps) <= {START + k * SECOND // 10 for k in range(5)}  # nothing is re-stamped
-    assert not node.diagnostics.dropped
+    # the first frame of a loop follows upon the last one of the loop before: one of them may be overwritten
+    assert set(node.diagnostics.dropped) <= {"never arrived on /plane_a/image_raw"}
 
 
 @pytest.mark.parametrize("bag", ["/no/such/bag", ""])
