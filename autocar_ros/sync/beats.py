@@ -11,7 +11,8 @@ LONGEST_BEAT = 1.75  # of the median RR: longer means a missed beat, and no phas
 LATELY = 3  # beats, that tell what comes before and after a recording
 RECENT = 5  # beats, around whose median the next one lies
 CHANGE = 0.1  # relative to it: a beat that differs more does not tell how long the next one is
-STEADIEST = 0.02  # relative change from beat to beat, of the steadiest heart
+RESTING = 0.03  # relative change from beat to beat of a heart at rest (RMSSD 27 ms: Task Force, Eur Heart J 1996)
+TYPICAL = 6  # changes that have been seen, for as much as that counts: it is 27 +- 12 ms among people
 LATE = 0.6  # s, the phase runs on past a predicted R wave: until the real one can have been found
 
 
@@ -30,14 +31,17 @@ def phases(stamps: IntArray, r_waves: IntArray) -> FloatArray:
 def errors(stamps: IntArray, r_waves: IntArray, wave_error: float) -> FloatArray:
     """Expected error (N,) of `phases`, of a standard deviation; `wave_error` that of an R wave. Parts of a beat.
 
-    After the last R wave it grows with time, the faster the more the beats have changed from one to the next.
+    After the last R wave it grows with time, the faster the more the beats have changed from one to the next. The few
+    that have been seen may be alike by chance, so they only adjust what hearts at rest do.
     """
     if len(r_waves) < 2:
         return np.full(len(stamps), np.nan)
     last, phase = _beats_since(stamps, r_waves)
     lengths = np.diff(r_waves).astype(np.float64)
-    change = float(np.sqrt(np.mean(np.diff(lengths) ** 2))) / float(np.median(lengths)) if len(lengths) > 2 else CHANGE
-    return np.hypot(wave_error, np.where(last, max(change, STEADIEST), 0.0) * phase)
+    changes = np.diff(lengths) / np.median(lengths)
+    expected = RESTING**2 + 6 * wave_error**2  # the difference of two beats holds three waves, the middle one twice
+    change = np.sqrt((TYPICAL * expected + np.sum(changes**2)) / (TYPICAL + len(changes)))
+    return np.hypot(wave_error, np.where(last, change, 0.0) * phase)
 
 
 def _beats_since(stamps: IntArray, r_waves: IntArray) -> tuple[NDArray[np.bool_], FloatArray]:

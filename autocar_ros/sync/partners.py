@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from autocar_ros.sync import beats
 from autocar_ros.sync.phase import Phases
 from autocar_ros.types import NANOSECONDS, FloatArray, IntArray
 
 CLOSE = 0.01  # of a beat: skews that differ less are equal, and the frame nearer in time is taken
+SURE = 0.8  # least chance that the true skew, too, is within the tolerance
 SAME_BEAT = 0.3  # s: phases of frames nearer than this err alike
 
 
@@ -49,11 +51,17 @@ def partners(stamps: IntArray, told: Phases, full: NDArray[np.bool_], tolerance:
     stamps : (N,) ns, of the frame and of those of the other plane
     told : their phases
     full : (N - 1,) of contrast
-    tolerance : largest skew, and largest expected error of it, parts of a beat
+    tolerance : largest skew, parts of a beat; the true one must keep it with a chance of `SURE`
     """
     after, error = skews(stamps, told)
     near = np.abs(after) <= tolerance
-    fit = np.flatnonzero(near & (error <= tolerance))
+    fit = np.flatnonzero(near & (_chance(after, error, tolerance) >= SURE))
     seconds = np.abs(stamps[1:] - stamps[0])
     best = np.lexsort((seconds[fit], np.rint(np.hypot(after, error)[fit] / CLOSE), ~full[fit]))
     return Partners(fit[best], bool(near.any()) and len(fit) == 0)
+
+
+def _chance(after: FloatArray, error: FloatArray, tolerance: float) -> FloatArray:
+    """Chance that true skews are within the tolerance, of skews as told and normal errors of them."""
+    spread = np.maximum(error, 1e-9)
+    return np.asarray(ndtr((tolerance - after) / spread) - ndtr((-tolerance - after) / spread))

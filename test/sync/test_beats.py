@@ -43,5 +43,12 @@ def test_a_restless_heart_is_less_sure():
     assert beats.errors(now, restless, 0.01) > 3 * beats.errors(now, STEADY, 0.01)
 
 
+def test_few_alike_beats_do_not_make_a_steady_heart():
+    few, many = (np.arange(waves) * SECOND for waves in (4, 40))
+    errors = [beats.errors(waves[-1:] + SECOND // 2, waves, 0.0)[0] for waves in (few, many)]
+    assert errors[0] > 0.8 * beats.RESTING / 2  # two changes of nothing against those of other hearts
+    assert errors[1] < 0.4 * beats.RESTING / 2
+
+
 def test_one_wave_tells_nothing():
     assert np.isnan(beats.errors(STEADY, STEADY[:1], 0.01)).all()

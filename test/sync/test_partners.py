@@ -43,6 +43,16 @@ def test_a_phase_that_is_not_sure_is_said_to_be():
     assert not partners(at(10, 1), told([0.5, 0.8]), np.array([True]), 0.05).unsure
 
 
+def test_what_is_as_likely_out_of_tolerance_as_in_it_is_left_out():
+    def fits(skew, error):
+        return len(partners(at(10, 1), told([0.5, 0.5 + skew], [error, 0.0]), np.array([True]), 0.05).order) == 1
+
+    assert fits(0.0, 0.03)
+    assert not fits(0.0, 0.05)  # one standard deviation: one true skew in three is larger
+    assert not fits(0.045, 0.03)
+    assert fits(0.045, 0.0)
+
+
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=20), st.floats(0, 0.2))
 def test_partners_are_within_the_tolerance(values, tolerance):
     stamps = at(*np.arange(len(values)))
