@@ -63,6 +63,12 @@ class SegmentationConfig(_Checked):
     )
     weights: str = option("", "weights of the network; empty: those that come with the package", fixed=True)
     device: str = option("cpu", "where the network runs", choices=("cpu", "cuda"), fixed=True)
+    precision: str = option(
+        "fastest",
+        "numbers of the network; fastest: bfloat16 where the processor multiplies it itself, else float32",
+        choices=("fastest", "float32", "bfloat16"),
+        fixed=True,
+    )
     min_length: float = option(30.0, "shortest separate vessel", "px", 0.0, 1000.0)
     max_width: int = option(40, "vesselness: widest vessel; wider dark things count as background", "px", 8, 200)
     scales: tuple[float, ...] = option(

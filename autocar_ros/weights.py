@@ -106,6 +106,19 @@ def check_device(device: str) -> None:
         raise WeightsError("no CUDA device is available here: set device to cpu")
 
 
+def number_type(precision: str, device: str) -> torch.dtype:
+    """Type of a network's numbers; `fastest` is bfloat16 where the processor multiplies it itself, else float32.
+
+    A processor without such instructions (AVX512-BF16, AMX) computes in bfloat16 too, but slower.
+    """
+    if precision != "fastest":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    able = torch.cpu.get_capabilities()
+    return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
+
+
 class Described:
     """Base of frozen dataclasses that travel with weights as ``json.dumps(asdict(...))``."""
 

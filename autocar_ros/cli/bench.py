@@ -21,7 +21,7 @@ from autocar_ros.cli.cases import pair_at
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.config import ReconstructionConfig, SimulationConfig
 from autocar_ros.evaluation.report import provenance, write_json
-from autocar_ros.evaluation.segmentation import load_segmenters
+from autocar_ros.evaluation.segmentation import METHODS, load_segmenters
 from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.navigation.goals import GoalPoint
 from autocar_ros.navigation.planner import plan_paths
@@ -178,13 +178,13 @@ def _simulator(scene: Scene) -> list[Work]:
 
 
 def _segmentation(scene: Scene) -> list[Work]:
-    """Every method that has its weights."""
+    """Every method."""
     images = [scene.image(plane, STEP * k) for k in range(FRAMES) for plane in "ab"]
 
     def work(name: str, segmenter: Segmenter) -> Work:
         return Work(f"image of {_size(scene)}, {name}", lambda k: segmenter.segment(images[k % len(images)]))
 
-    return [work(name, segmenter) for name, segmenter in load_segmenters().items()]
+    return [work(name, segmenter) for name, segmenter in load_segmenters(list(METHODS)).items()]
 
 
 def _reconstruction(scene: Scene) -> list[Work]:

@@ -18,6 +18,7 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.registered_views import read_registered_views
 from autocar_ros.evaluation.report import Section, method_table, plus_minus, provenance, spreads, write_html, write_json
 from autocar_ros.evaluation.segmentation import (
+    COMPARED,
     IN_MM,
     IN_PIXELS,
     METHODS,
@@ -86,7 +87,10 @@ def segmentation(
         Path | None, typer.Option(help="Folder with your own pictures in place of simulated ones.")
     ] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder with their true masks, of the same file stem.")] = None,
-    methods: Annotated[str, typer.Option(help=f"Some of {', '.join(METHODS)}, with commas; all unless given.")] = "",
+    methods: Annotated[
+        str,
+        typer.Option(help=f"Some of {', '.join(METHODS)}, with commas; {' and '.join(COMPARED)} unless given."),
+    ] = "",
     kind: Annotated[
         Kind, typer.Option(help="Simulated frames: of the simulator, or as varied as in training.")
     ] = Kind.SIMULATOR,

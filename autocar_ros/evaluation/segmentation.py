@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,12 @@ from autocar_ros.imaging.segmentation import Segmentation, Segmenter, segmenter_
 from autocar_ros.types import MASK_THRESHOLD, FloatArray, Image, Mask
 from autocar_ros.vessels.skeleton import Centreline, extract_centreline
 
-METHODS = ("network", "vesselness")
+METHODS = {
+    "network": SegmentationConfig(),
+    "network_float32": SegmentationConfig(precision="float32"),
+    "vesselness": SegmentationConfig(method="vesselness"),
+}
+COMPARED = ("network", "vesselness")  # unless others are named
 BESIDE = 2.0  # px from the true vessel: a predicted centreline that runs further away is false
 NEAR = 3.0  # mm at the isocentre: eps_v of the paper
 CLOSE = 1.0  # mm at the isocentre: about as good as a centreline is registered to X-ray views
@@ -55,7 +61,7 @@ IN_PIXELS = Widths((0.0, 4.0, 6.0, 9.0, 13.0), "px")
 def load_segmenters(methods: Sequence[str] = (), weights: Path | None = None) -> dict[str, Segmenter]:
     """Segmenters by method, the network with other `weights` than the package's if given.
 
-    Without `methods` those of `METHODS` that need no weights or have some.
+    Without `methods` those of `COMPARED` that need no weights or have some.
 
     Raises
     ------
@@ -68,9 +74,9 @@ def load_segmenters(methods: Sequence[str] = (), weights: Path | None = None) ->
     if unknown:
         raise InvalidInputError(f"there is no segmentation {', '.join(unknown)}, choose from {', '.join(METHODS)}")
     found: dict[str, Segmenter] = {}
-    for method in methods or METHODS:
+    for method in methods or COMPARED:
         with nullcontext() if methods or weights else suppress(WeightsError):
-            found[method] = segmenter_for(SegmentationConfig(method=method, weights=str(weights or "")))
+            found[method] = segmenter_for(replace(METHODS[method], weights=str(weights or "")))
     return found
 
 

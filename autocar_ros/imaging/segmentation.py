@@ -14,7 +14,7 @@ from autocar_ros.imaging.enhance import Float32Array
 from autocar_ros.imaging.vessel_network import ANSWER, KIND, Architecture, VesselNetwork, fast, footing
 from autocar_ros.imaging.vesselness import filter_vessels
 from autocar_ros.types import Image, Mask, check_image
-from autocar_ros.weights import bundled_weights, check_device, load_model
+from autocar_ros.weights import bundled_weights, check_device, load_model, number_type
 
 LARGEST = 768  # px: larger frames are looked at in half, a third ... of their size
 SURE = 0.7  # an island of vessel must be as sure as this somewhere
@@ -70,7 +70,8 @@ class NetworkSegmenter:
     def __init__(self, network: VesselNetwork, config: SegmentationConfig) -> None:
         self._threshold = network.threshold
         self._multiple = network.architecture.multiple
-        self._network = fast(network).to(config.device)
+        self._type = number_type(config.precision, config.device)
+        self._network = fast(network).to(config.device, self._type)
         self._config = config
 
     def segment(self, image: Image) -> Segmentation:
@@ -90,8 +91,8 @@ class NetworkSegmenter:
         below, right = -rows % self._multiple, -columns % self._multiple
         padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
         with torch.inference_mode():
-            x = torch.from_numpy(padded)[None, None].to(next(self._network.parameters()).device)
-            logits = self._network(x)[0]
+            x = torch.from_numpy(padded)[None, None].to(self._config.device, self._type)
+            logits = self._network(x)[0].float()
             logits[0] -= float(np.log(self._threshold / (1 - self._threshold)))
             chances: Float32Array = torch.sigmoid(logits).cpu().numpy()
         return chances[:, : -(-rows // ANSWER), : -(-columns // ANSWER)]

@@ -12,7 +12,7 @@ from autocar_ros.config import SegmentationConfig
 from autocar_ros.errors import InvalidInputError, WeightsError
 from autocar_ros.imaging.segmentation import NetworkSegmenter, load_network, segmenter_for
 from autocar_ros.imaging.vessel_network import CLIP, Architecture, VesselNetwork, fast, footing
-from autocar_ros.weights import save_weights
+from autocar_ros.weights import number_type, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,25 @@ def test_a_tube_is_found_whatever_gain_and_depth(segmenter, frame):
     assert dice(mask, frame.lumen) > 0.75
     deep = segmenter.segment(frame.image.astype(np.uint16) * 16).vessel >= 128
     assert dice(deep, mask) > 0.99
+
+
+def test_bfloat16_says_almost_the_same(frame):
+    exact, short = (
+        segmenter_for(SegmentationConfig(precision=p)).segment(frame.image).vessel for p in ("float32", "bfloat16")
+    )
+    assert not np.array_equal(exact, short)
+    assert dice(exact >= 128, short >= 128) > 0.98
+    assert np.abs(exact.astype(int) - short).mean() < 2
+
+
+@pytest.mark.parametrize("instruction", ["avx512_bf16", "amx_bf16", None])
+def test_bfloat16_is_taken_where_the_processor_multiplies_it(monkeypatch, instruction):
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {"avx2": True} | ({instruction: True} if instruction else {})
+    )
+    assert number_type("fastest", "cpu") == (torch.bfloat16 if instruction else torch.float32)
+    assert number_type("float32", "cpu") == torch.float32
+    assert number_type("bfloat16", "cpu") == torch.bfloat16
 
 
 def test_short_islands_are_left_out(frame):
