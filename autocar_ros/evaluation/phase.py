@@ -74,6 +74,7 @@ def summary(sequences: Sequence[Scored]) -> dict[str, float | int | None]:
         "pairs_equal": share("pairs", "equal", "pairs"),
         "pairs_equal_online": share("pairs_online", "equal", "pairs"),
         "pairs_online": sum(s["pairs_online"]["pairs"] for s in sequences),
+        "pairs_of_frames_online": share("pairs_online", "pairs", "frames"),
     }
 
 

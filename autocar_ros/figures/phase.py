@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from autocar_ros.errors import InvalidInputError
 from autocar_ros.sync.contrast import ContrastState
 from autocar_ros.sync.runs import ObservedRun
 from autocar_ros.types import NANOSECONDS
@@ -55,4 +56,37 @@ def draw_rates(rows: Mapping[str, Sequence[Mapping[str, Any]]], shown: Mapping[s
         axes.set_ylim(0, 1.02)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def draw_curves(factors: Mapping[str, Mapping[str, Any]], shown: Mapping[str, str]) -> Figure:
+    """Scores over everything that makes frames harder: one panel for each factor, one line for each of `shown`.
+
+    Parameters
+    ----------
+    factors : name -> {"label", "levels", "scores": scores at each level, None where not known}
+    shown : key of a score -> label
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no factor.
+    """
+    if not factors:
+        raise InvalidInputError("there is no factor: nothing to draw")
+    rows = (len(factors) + 2) // 3
+    figure = Figure(figsize=(12, 3.2 * rows + 0.4), layout="constrained")
+    grid = figure.subplots(rows, 3, squeeze=False, sharey=True).ravel()
+    for axes, (name, factor) in zip(grid, factors.items(), strict=False):
+        place = np.arange(len(factor["levels"]))
+        for key, label in shown.items():
+            values = [np.nan if score[key] is None else score[key] for score in factor["scores"]]
+            axes.plot(place, values, "o-", label=label, markersize=4)
+        axes.axhline(0.95, color="0.7", linestyle=":")
+        axes.set(title=name.replace("_", " "), xlabel=factor["label"], ylim=(-0.02, 1.02))
+        axes.set_xticks(place, [f"{level:g}" for level in factor["levels"]])
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[len(factors) :]:
+        axes.set_visible(False)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(shown), frameon=False)
     return figure

@@ -141,9 +141,13 @@ def _r_waves(run: XrayRun) -> IntArray | None:
 
 def vessels_of(images: Iterable[Image]) -> Iterable[Float32Array]:
     """Absorption by vessels in frames (rows, columns), one after the other: what `observe_run` takes of raw images."""
-    for image in images:
-        width = max(SegmentationConfig().max_width * max(image.shape) // 512, 8)
-        yield absorption(image, width).value
+    return map(vessels_in, images)
+
+
+def vessels_in(image: Image) -> Float32Array:
+    """Absorption by vessels in a frame (rows, columns)."""
+    width = max(SegmentationConfig().max_width * max(image.shape) // 512, 8)
+    return absorption(image, width).value
 
 
 def pair_runs(

@@ -49,7 +49,7 @@ def sequence(rate, found):
     some, pairs = {"frames": 10, "known": 9, "equal": 8}, {"pairs": 0, "equal": 0}
     frames = {"true": 4, "found": found, "false": 1}
     parts = {"offline": frames, "online": frames, "phase_offline": some, "phase_online": some}
-    return {"rate": rate, **parts, "best_pair": pairs, "pairs": pairs, "pairs_online": pairs}
+    return {"rate": rate, **parts, "best_pair": pairs, "pairs": pairs, "pairs_online": pairs | {"frames": 6}}
 
 
 def test_shares_are_over_all_frames_and_none_where_there_was_nothing():

@@ -1,8 +1,10 @@
 """Pictures of heart phase and contrast."""
 
 import numpy as np
+import pytest
 
-from autocar_ros.figures.phase import draw_phase, draw_rates
+from autocar_ros.errors import InvalidInputError
+from autocar_ros.figures.phase import draw_curves, draw_phase, draw_rates
 from autocar_ros.sync.runs import observe_run
 
 SHOWN = {"found": "frames found", "pairs": "pairs"}
@@ -23,3 +25,15 @@ def test_scores_that_are_missing_are_left_out():
     figure = draw_rates({"masks": rows}, SHOWN)
     drawn = [next(line for line in axes.get_lines() if line.get_label() == "masks") for axes in figure.axes]
     assert [len(line.get_xdata()) for line in drawn] == [2, 1]
+
+
+def test_curves_have_a_panel_for_each_factor_and_gaps_where_nothing_is_known():
+    scores = [{"found": 0.9, "pairs": None}, {"found": 0.8, "pairs": 1.0}]
+    factors = {name: {"label": name, "levels": [1.0, 2.0], "scores": scores} for name in "abcd"}
+    figure = draw_curves(factors, SHOWN)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(panels) == 4
+    drawn = next(line for line in panels[0].get_lines() if line.get_label() == "pairs")
+    np.testing.assert_array_equal(drawn.get_ydata(), [np.nan, 1.0])
+    with pytest.raises(InvalidInputError, match="nothing to draw"):
+        draw_curves({}, SHOWN)
