@@ -29,7 +29,8 @@ def phase(
 ) -> None:
     """Tell heart phase (0 = R wave) and contrast of every frame, and the frames of the R waves.
 
-    The ECG of the file is used if it has one, else the motion of the vessels. Frames count from 0.
+    The ECG of the file is used if it has one, else the motion of the vessels. Frames count from 0. The error beside a
+    phase is the expected one, of a standard deviation: it grows before the first and after the last R wave.
     """
     with progress() as bar:
         bar.add_task("Watching the vessels", total=None)
@@ -55,7 +56,8 @@ def _as_data(run: ObservedRun) -> dict[str, Any]:
             {
                 "frame": k,
                 "time_s": round((int(stamp) - int(run.stamps[0])) / NANOSECONDS, 4),
-                "phase": round(float(run.phase[k]), 4) if np.isfinite(run.phase[k]) else None,
+                "phase": _rounded(run.phase[k]),
+                "phase_error": _rounded(run.phase_error[k]),
                 "contrast": ContrastState(run.contrast[k]).name.lower(),
             }
             for k, stamp in enumerate(run.stamps)
@@ -63,11 +65,15 @@ def _as_data(run: ObservedRun) -> dict[str, Any]:
     }
 
 
+def _rounded(value: float) -> float | None:
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
 def _print(run: ObservedRun, out: Path | None) -> None:
     data, console = _as_data(run), terminal()
     table = Table("frame", "time, s", "phase", "contrast")
     for row in data["frames"]:
-        shown = "-" if row["phase"] is None else f"{row['phase']:.2f}"
+        shown = "-" if row["phase"] is None else f"{row['phase']:.2f} ± {row['phase_error']:.2f}"
         table.add_row(str(row["frame"]), f"{row['time_s']:.3f}", shown, row["contrast"].replace("_", " "))
     console.print(table)
     rate = f", {data['heart_rate']:.0f} beats a minute" if data["heart_rate"] else ""

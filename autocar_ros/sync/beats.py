@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autocar_ros.types import NANOSECONDS, FloatArray, IntArray
 
@@ -24,35 +23,33 @@ def phases(stamps: IntArray, r_waves: IntArray) -> FloatArray:
     """
     if len(r_waves) < 2:
         return np.full(len(stamps), np.nan)
-    _, phase = _beats_since(stamps, r_waves)
-    return phase % 1.0
+    lengths = np.diff(r_waves).astype(np.float64)
+    k = np.searchsorted(r_waves, stamps, side="right") - 1
+    beat, elapsed = np.append(lengths, _following(lengths))[k], (stamps - r_waves[k]).astype(np.float64)
+    known = (k >= 0) & (beat <= LONGEST_BEAT * float(np.median(lengths))) & (elapsed <= beat + LATE * NANOSECONDS)
+    return np.where(known, elapsed / beat, np.nan) % 1.0
 
 
 def errors(stamps: IntArray, r_waves: IntArray, wave_error: float) -> FloatArray:
-    """Expected error (N,) of `phases`, of a standard deviation; `wave_error` that of an R wave. Parts of a beat.
+    """Expected error (N,) of phases, of a standard deviation; `wave_error` that of an R wave. Parts of a beat.
 
-    After the last R wave it grows with time, the faster the more the beats have changed from one to the next. The few
-    that have been seen may be alike by chance, so they only adjust what hearts at rest do.
+    Before the first and after the last R wave it grows with time, the faster the more the beats have changed from one
+    to the next. The few that have been seen may be alike by chance, so they only adjust what hearts at rest do.
     """
     if len(r_waves) < 2:
         return np.full(len(stamps), np.nan)
-    last, phase = _beats_since(stamps, r_waves)
     lengths = np.diff(r_waves).astype(np.float64)
     changes = np.diff(lengths) / np.median(lengths)
     expected = RESTING**2 + 6 * wave_error**2  # the difference of two beats holds three waves, the middle one twice
     change = np.sqrt((TYPICAL * expected + np.sum(changes**2)) / (TYPICAL + len(changes)))
-    return np.hypot(wave_error, np.where(last, change, 0.0) * phase)
+    before, after = (r_waves[0] - stamps) / lengths[0], (stamps - r_waves[-1]) / _following(lengths)
+    return np.asarray(np.hypot(wave_error, change * np.maximum(np.maximum(before, after), 0.0)))
 
 
-def _beats_since(stamps: IntArray, r_waves: IntArray) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Whether the R wave before each stamp is the last one, and the beats since it, NaN where not known; (N,) each."""
-    lengths = np.diff(r_waves).astype(np.float64)
+def _following(lengths: FloatArray) -> float:
+    """Length of the next beat, after those of `lengths` (K,)."""
     recent = float(np.median(lengths[-RECENT:]))
-    following = np.clip(lengths[-1], (1 - CHANGE) * recent, (1 + CHANGE) * recent)
-    k = np.searchsorted(r_waves, stamps, side="right") - 1
-    beat, elapsed = np.append(lengths, following)[k], (stamps - r_waves[k]).astype(np.float64)
-    known = (k >= 0) & (beat <= LONGEST_BEAT * float(np.median(lengths))) & (elapsed <= beat + LATE * NANOSECONDS)
-    return k == len(r_waves) - 1, np.where(known, elapsed / beat, np.nan)
+    return float(np.clip(lengths[-1], (1 - CHANGE) * recent, (1 + CHANGE) * recent))
 
 
 def extended(r_waves: IntArray) -> IntArray:

@@ -33,6 +33,7 @@ REMEDIES = {  # part of a reason why something was dropped -> what to do
     "overtaken by a newer pair": "harmless if seldom; otherwise let both planes run at one frame rate",
     "within max_pair_skew": "set the clocks of both planes alike or raise max_pair_skew; one C-arm needs mode phase",
     "of the same heart phase": "let an ECG cover both runs, set image_phase, or raise phase_tolerance or phase_window",
+    "not known in time": "let an ECG cover both runs, or set image_phase: two beats of full vessels tell it",
     "not sure enough": "let an ECG cover both runs, or raise phase_delay; a restless heart needs more phase_tolerance",
     "has no pose": "send carm_pose, or camera_info and TF, of this plane",
     "older than pose_timeout": "send the pose with every frame, stamped alike, or raise pose_timeout",
@@ -231,7 +232,9 @@ class Pairing:
         told = self._phases([frame, *others])
         full = np.array([f.filled for f in others], bool)
         found = partners(_stamps([frame, *others]), told, full, self._config.phase_tolerance)
-        if found.unsure:
+        if np.isnan(told.values[0]):
+            frame.reason = "the heart phase was not known in time"
+        elif found.unsure:
             frame.reason = "the heart phase is not sure enough"
         return [others[k] for k in found.order]
 

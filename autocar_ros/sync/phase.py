@@ -53,7 +53,8 @@ class HeartPhase:
 
     def phases(self, stamps: IntArray) -> Phases:
         """Phases at stamps (N,) ns."""
-        values, errors = self._ecg.phases(stamps), beats.errors(stamps, self._ecg.r_waves, ECG_WAVE_ERROR)
+        values = self._ecg.phases(stamps)
+        errors = np.where(np.isfinite(values), beats.errors(stamps, self._ecg.r_waves, ECG_WAVE_ERROR), np.nan)
         sources = np.where(np.isfinite(values), PhaseSource.ECG, PhaseSource.NONE)
         if self._use_images:
             for image in sorted(self._images.values(), key=lambda i: -i.beats.confidence):

@@ -13,10 +13,11 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.imaging.dicom import XrayRun
 from autocar_ros.imaging.enhance import Float32Array, absorption
 from autocar_ros.sync import beats
-from autocar_ros.sync.cardiac import HeartBeats, find_beats
+from autocar_ros.sync.cardiac import WAVE_ERROR, HeartBeats, find_beats
 from autocar_ros.sync.contrast import ContrastState, contrast_states
 from autocar_ros.sync.ecg import LEAST_RATE, QRS_WIDTH, detect_r_waves
 from autocar_ros.sync.motion import VesselMotion, Vessels
+from autocar_ros.sync.phase import ECG_WAVE_ERROR
 from autocar_ros.types import MASK_THRESHOLD, NANOSECONDS, FloatArray, Image, IntArray, PhaseSource
 
 MOST_SECONDS = 600.0  # of motion kept of one run
@@ -31,15 +32,17 @@ class ObservedRun:
     ----------
     stamps : (F,) ns
     phase : (F,) in [0, 1), NaN unknown
+    phase_error : (F,) expected, of a standard deviation, parts of a beat, NaN unknown; grows outside the R waves found
     source : where the phase comes from
     contrast : (F,) `ContrastState`
     amount : (F,) vessel in each frame
     speed : (F,) of the vessels in image widths a second
-    beats : R waves, how sure they are, and why there are none
+    beats : R waves, by images with the one before and the one after those found; how sure they are, why there are none
     """
 
     stamps: IntArray
     phase: FloatArray
+    phase_error: FloatArray
     source: PhaseSource
     contrast: IntArray
     amount: FloatArray
@@ -103,14 +106,17 @@ def observe_run(vessels: Iterable[Vessels], stamps: ArrayLike, r_waves: IntArray
         raise InvalidInputError("a run needs at least one frame, and stamps that grow")
     if r_waves is not None and len(r_waves) > 1:
         found, source = HeartBeats(np.asarray(r_waves, np.int64), 1.0), PhaseSource.ECG
+        error = beats.errors(times, found.r_waves, ECG_WAVE_ERROR)
     else:
         found, source = find_beats(motion.stamps, motion.velocity, motion.weight), PhaseSource.IMAGE
+        error = beats.errors(times, found.r_waves, WAVE_ERROR)
         found = replace(found, r_waves=beats.extended(found.r_waves))
     phase = beats.phases(times, found.r_waves)
     share = SynchronizationConfig().key_fill
     return ObservedRun(
         stamps=times,
         phase=phase,
+        phase_error=np.where(np.isfinite(phase), error, np.nan),
         source=source if np.isfinite(phase).any() else PhaseSource.NONE,
         contrast=contrast_states(np.array(amount), times, share),
         amount=np.array(amount),

@@ -32,6 +32,9 @@ def test_json_tells_every_frame(tmp_path, run):
     assert found["source"] == "image"
     assert found["heart_rate"] == pytest.approx(75, abs=4)
     assert [frame["frame"] for frame in found["frames"]] == list(range(75))
+    error = [frame["phase_error"] for frame in found["frames"]]
+    assert error[40] < 0.02
+    assert error[74] > 1.5 * error[40]  # after the last R wave that was found
     true = np.arange(0.3, 5, 0.8) * 15
     inner = [k for k in found["r_wave_frames"] if 8 < k < 66]
     assert inner

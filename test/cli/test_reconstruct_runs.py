@@ -26,7 +26,8 @@ def observed(known: bool = True) -> ObservedRun:
     phase = (STAMPS / 1e9 / BEAT) % 1.0 if known else np.full(len(STAMPS), np.nan)
     beats = HeartBeats(waves, 1.0) if known else replace(HeartBeats(waves[:0], 0.0), reason="too short")
     ones = np.ones(len(STAMPS))
-    return ObservedRun(STAMPS, phase, PhaseSource.ECG, np.ones(len(STAMPS), np.int64), ones, ones, beats)
+    full = np.ones(len(STAMPS), np.int64)
+    return ObservedRun(STAMPS, phase, 0.005 * ones, PhaseSource.ECG, full, ones, ones, beats)
 
 
 def pair(skew: float) -> RunPair:

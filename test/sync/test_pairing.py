@@ -299,6 +299,17 @@ def test_a_phase_that_is_not_sure_is_told_instead_of_paired():
     assert made.drops["the heart phase is not sure enough"] == 1
 
 
+def test_frames_before_the_first_beats_are_counted_apart():
+    made = pairing(mode="phase")
+    for k in range(12):
+        made.add_mask("a", k * 66 * MS, MASK)
+        made.add_mask("b", k * 66 * MS, MASK)
+        assert made.take() is None
+    made.add_mask("a", 40 * SECOND, MASK)
+    assert made.drops["the heart phase was not known in time"] > 0
+    assert sum(made.drops.values()) == 24  # the newest wait for the motion after them: those found no frame
+
+
 def test_a_pair_tells_its_skew_within_the_beat_and_how_sure_that_is():
     made = pairing(mode="phase", pose_timeout=100.0)
     feed_ecg(made, 8.0)

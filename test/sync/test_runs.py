@@ -46,6 +46,18 @@ def test_ecg_is_taken_where_there_is_one():
     assert found.r_wave_frames.tolist() == [round(15 * w / SECOND) for w in waves]
 
 
+def test_what_lies_outside_the_r_waves_is_less_sure():
+    found = run(0.3)
+    first, last = found.beats.r_waves[[1, -2]]  # found; the ones around them are expected
+    inside = (found.stamps >= first) & (found.stamps <= last)
+    assert len(np.unique(found.phase_error[inside])) == 1
+    assert (np.diff(found.phase_error[found.stamps > last]) > 0).all()
+    assert (np.diff(found.phase_error[(found.stamps < first) & np.isfinite(found.phase)]) < 0).all()
+    assert found.phase_error[-1] > 1.5 * found.phase_error[inside][0]
+    still = observe_run(np.repeat(pictures([0.0]), 40, axis=0), stamps(TIMES[:40]))
+    assert np.isnan(still.phase_error).all()
+
+
 def test_still_runs_give_their_fullest_frames():
     still = observe_run(
         np.repeat(pictures([0.0]), 40, axis=0) * np.linspace(0.9, 1, 40)[:, None, None], stamps(TIMES[:40])
