@@ -19,7 +19,7 @@ from rich.table import Table
 from autocar_ros.cli import bench_chain, bench_sbp, bench_tracking
 from autocar_ros.cli.cases import pair_at
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.config import ReconstructionConfig, SimulationConfig
+from autocar_ros.config import AlignmentConfig, ReconstructionConfig, SimulationConfig
 from autocar_ros.evaluation.report import provenance, write_json
 from autocar_ros.evaluation.segmentation import METHODS, load_segmenters
 from autocar_ros.imaging.segmentation import Segmenter
@@ -27,6 +27,8 @@ from autocar_ros.navigation.goals import GoalPoint
 from autocar_ros.navigation.planner import plan_paths
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.prediction import network_for
+from autocar_ros.sync.alignment import Aligner
+from autocar_ros.synthetic.poses import mistaken
 from autocar_ros.synthetic.scene import Scene
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import NANOSECONDS, FramePair
@@ -34,6 +36,8 @@ from autocar_ros.vessels.tree import degree
 
 STEP = 1 / 15  # s between simulated frames
 FRAMES = 15
+MISTAKE = 2.0, 10.0  # degrees and mm by which plane B is misread where it is aligned
+KEY_FRAMES = 4  # after which the synchronization solves the alignment no more while views agree
 
 
 class Stage(StrEnum):
@@ -41,6 +45,7 @@ class Stage(StrEnum):
 
     SIMULATOR = "simulator"
     SEGMENTATION = "segmentation"
+    ALIGNMENT = "alignment"
     RECONSTRUCTION = "reconstruction"
     TRACKING = "tracking"
     NAVIGATION = "navigation"
@@ -155,6 +160,7 @@ def _measure_all(stages: list[Stage], seconds: float, seed: int) -> Iterator[Sta
     makers: dict[Stage, Callable[[Scene], list[Work]]] = {
         Stage.SIMULATOR: _simulator,
         Stage.SEGMENTATION: _segmentation,
+        Stage.ALIGNMENT: _alignment,
         Stage.RECONSTRUCTION: _reconstruction,
         Stage.TRACKING: _tracking,
         Stage.NAVIGATION: _navigation,
@@ -185,6 +191,31 @@ def _segmentation(scene: Scene) -> list[Work]:
         return Work(f"image of {_size(scene)}, {name}", lambda k: segmenter.segment(images[k % len(images)]))
 
     return [work(name, segmenter) for name, segmenter in load_segmenters(list(METHODS)).items()]
+
+
+def _alignment(scene: Scene) -> list[Work]:
+    """What the synchronization does to a pair: solve plane B's pose at the first, again at key frames, else watch."""
+    seen = _pairs(scene)
+    misread = [mistaken(np.random.default_rng(k), scene.pose("b"), *MISTAKE) for k in range(FRAMES)]
+    pairs = [replace(pair, pose_b=pose) for pair, pose in zip(seen, misread, strict=True)]
+    watched = [replace(pair, pose_b=misread[0], key_frame=False) for pair in seen]
+
+    def works(how: str) -> list[Work]:
+        config = AlignmentConfig(align=how)
+        aligner = Aligner(config)
+
+        def settle(k: int) -> None:
+            settling = Aligner(config)
+            for n in range(KEY_FRAMES):
+                settling.correct(replace(watched[(k + n) % FRAMES], key_frame=True))
+
+        return [
+            Work(f"first pair, {how}", lambda k: Aligner(config).correct(pairs[k % FRAMES])),
+            Work(f"first {KEY_FRAMES} key frames, {how}", settle),
+            Work(f"pair watched, {how}", lambda k: aligner.correct(watched[k % FRAMES])),
+        ]
+
+    return works("shift") + works("full")
 
 
 def _reconstruction(scene: Scene) -> list[Work]:

@@ -54,3 +54,13 @@ def test_every_segmentation_with_weights(autocar, tmp_path):
     assert result.exit_code == 0, result.stderr
     sizes = [stage["size"] for stage in json.loads(out.read_text())["stages"]]
     assert sizes[-1] == "image of 512 x 512, vesselness"
+
+
+def test_alignment_is_solved_and_watched(autocar, tmp_path):
+    out = tmp_path / "bench.json"
+    result = autocar("bench", "alignment", "--seconds", 0.1, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    spent = {stage["size"]: stage["processor_ms"] for stage in json.loads(out.read_text())["stages"]}
+    for how in ("shift", "full"):
+        assert 0 < spent[f"pair watched, {how}"] < spent[f"first pair, {how}"] < spent[f"first 4 key frames, {how}"]
+    assert spent["first pair, shift"] < spent["first pair, full"]
