@@ -34,6 +34,9 @@ class Correspondence:
     coverage: float  # 0..1, share of query points that the prediction reaches in view A
     epe_mm: float  # mean distance in view B, at the isocentre; NaN when nothing was predicted
     accuracy: float  # 0..1
+    distinct: float  # 0..1, share of query points that view A tells from all others (`distinct_queries`)
+    epe_distinct_mm: float  # the same of these points alone; NaN when there are none
+    accuracy_distinct: float
 
 
 def dice(predicted: Volume, truth: Volume) -> float:
@@ -108,12 +111,38 @@ def correspondence(
         raise InvalidInputError("points of both views must correspond: the same number in A and in B")
     if len(query_a) == 0:
         raise InvalidInputError("correspondence needs at least one query point")
+    alone = distinct_queries(query_a, query_b, mm_per_pixel, tolerance)
     if len(predicted_a) == 0:
-        return Correspondence(0.0, np.nan, 0.0)
+        return Correspondence(0.0, np.nan, 0.0, float(alone.mean()), np.nan, 0.0)
     distance_a, index = KDTree(predicted_a).query(query_a)
-    error_b = np.linalg.norm(query_b - predicted_b[index], axis=1) * mm_per_pixel[1]
-    coverage = float(np.mean(distance_a * mm_per_pixel[0] < tolerance))
-    return Correspondence(coverage, float(error_b.mean()), coverage * float(np.mean(error_b < tolerance)))
+    distance_b = np.linalg.norm(query_b - predicted_b[index], axis=1)
+    covered = np.asarray(distance_a * mm_per_pixel[0] < tolerance)
+    error_b = np.asarray(distance_b * mm_per_pixel[1])
+    found, mean, accuracy = _of_queries(covered, error_b, tolerance)
+    _, *of_distinct = _of_queries(covered[alone], error_b[alone], tolerance) if alone.any() else (0.0, np.nan, np.nan)
+    return Correspondence(found, mean, accuracy, float(alone.mean()), *of_distinct)
+
+
+def _of_queries(covered: NDArray[np.bool_], error_b: FloatArray, tolerance: float) -> tuple[float, float, float]:
+    """Coverage, end-point error and accuracy of some query points."""
+    coverage = float(covered.mean())
+    return coverage, float(error_b.mean()), coverage * float(np.mean(error_b < tolerance))
+
+
+def distinct_queries(
+    query_a: FloatArray, query_b: FloatArray, mm_per_pixel: tuple[float, float], tolerance: float = 3.0
+) -> NDArray[np.bool_]:
+    """Which true points (N, 2) px view A tells from all others: none near it in A lies elsewhere in B.
+
+    Where vessels lie over each other in A, or one runs along the ray, the point nearest to a query in A may be any of
+    them, and a prediction that is off by a fraction of a millimetre is scored by the distance between two vessels.
+    Near is `tolerance`, elsewhere twice as far.
+    """
+    pairs = KDTree(query_a).query_pairs(tolerance / mm_per_pixel[0], output_type="ndarray")
+    elsewhere = np.linalg.norm(query_b[pairs[:, 0]] - query_b[pairs[:, 1]], axis=1) * mm_per_pixel[1] > 2 * tolerance
+    found = np.ones(len(query_a), bool)
+    found[pairs[elsewhere]] = False
+    return found
 
 
 def skeleton(volume: Volume) -> Volume:

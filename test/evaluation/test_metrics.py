@@ -12,6 +12,7 @@ from autocar_ros.evaluation.metrics import (
     cl_dice,
     correspondence,
     dice,
+    distinct_queries,
     surface_distances,
     surface_points,
     volume_score,
@@ -168,6 +169,30 @@ def test_correspondence_scales_with_pixels_and_tolerance(scale):
     other = correspondence(QUERY, QUERY, predicted, predicted, (scale, scale), 2.0 * scale)
     assert other.epe_mm == pytest.approx(scale * one.epe_mm)
     assert (other.coverage, other.accuracy) == (one.coverage, one.accuracy)
+
+
+def test_points_that_lie_over_each_other_are_told_apart():
+    # two vessels that cross in A at right angles and are 20 mm apart in B, and a third far from both
+    along = np.arange(-20.0, 21.0)
+    query_a = np.concatenate([np.stack([along, 0 * along], 1), np.stack([0 * along, along], 1), [[50.0, 50.0]]])
+    query_b = query_a + np.repeat([[0.0, 0.0], [0.0, 100.0], [0.0, 0.0]], [len(along), len(along), 1], axis=0)
+    alone = distinct_queries(query_a, query_b, (1.0, 1.0), 3.0)
+    np.testing.assert_array_equal(np.flatnonzero(~alone[:41]), np.flatnonzero(np.abs(along) <= 3))
+    assert alone[-1]
+    # a prediction that is a little off in A confuses them at the crossing, and there alone
+    result = correspondence(query_a, query_b, query_a + 0.4, query_b, (1.0, 1.0))
+    assert result.epe_mm > 0.5
+    assert result.epe_distinct_mm == 0
+    assert result.accuracy < 1 == result.accuracy_distinct
+    assert result.distinct == alone.mean()
+
+
+def test_a_vessel_along_the_ray_is_not_distinct():
+    query_a, query_b = np.zeros((10, 2)), np.stack([2 * np.arange(10.0), np.zeros(10)], 1)
+    assert not distinct_queries(query_a, query_b, (1.0, 1.0), 3.0).any()
+    result = correspondence(query_a, query_b, query_a, query_b, (1.0, 1.0))
+    assert result.distinct == 0
+    assert np.isnan(result.epe_distinct_mm)
 
 
 def test_correspondence_without_prediction():
