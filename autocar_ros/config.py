@@ -271,7 +271,11 @@ class SimulationConfig(_Checked):
 class CaseConfig(_Checked):
     """One still pair of masks to train or evaluate a reconstruction with (`synthetic/cases.py`); default: perfect."""
 
-    tree: str = option("both", "coronary tree; both: either, at random", choices=("left", "right", "both"))
+    tree: str = option(
+        "both",
+        "coronary tree; both: left or right, at random; tubes: a tree of tubes that follows no anatomy",
+        choices=("left", "right", "both", "tubes"),
+    )
     views: str = option(
         "clinical",
         "clinical: two views as clinics choose them; uniform: any two directions (no pose adaptation)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,7 @@ from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.types import FramePair, VesselGraph
 
 TITLE = "Static reconstruction of simulated trees"
+
 PHANTOM_METHODS = ("sbp", "lifting", "visual_hull")
 MARGIN = 15.0  # mm around the true tree in a picture
 
@@ -57,6 +59,15 @@ evaluate.command()(segmentation)
 evaluate.command()(stenosis)
 
 
+class Tree(StrEnum):
+    """What is reconstructed (`CaseConfig.tree`)."""
+
+    BOTH = "both"
+    LEFT = "left"
+    RIGHT = "right"
+    TUBES = "tubes"
+
+
 @evaluate.command()
 def static(
     out: Annotated[Path, typer.Option(help="Folder for metrics.json, report.html and pictures.")],
@@ -68,6 +79,9 @@ def static(
     calibre: Annotated[
         float, typer.Option(min=0.5, max=3.0, help="Factor on the radius of all vessels: wider than they were drawn.")
     ] = 1.0,
+    tree: Annotated[
+        Tree, typer.Option(help="Coronary tree, left, right or both; tubes: a tree of tubes that follows no anatomy.")
+    ] = Tree.BOTH,
     methods: Annotated[
         str, typer.Option(help=f"Some of {', '.join(METHODS)}, with commas; all that have weights unless given.")
     ] = "",
@@ -83,7 +97,7 @@ def static(
     names = _names(methods, models)
     jobs = min(jobs or usable_cores(), cases)
     scored: list[Scores] = []
-    config = CaseConfig(misalignment=misalignment, calibre=calibre)
+    config = CaseConfig(tree=str(tree), misalignment=misalignment, calibre=calibre)
     with progress() as bar:
         task = bar.add_task("Reconstructing", total=cases)
         for scores in score_cases(range(seed, seed + cases), config, names, models, jobs):
@@ -92,7 +106,7 @@ def static(
     by_method = {name: [scores[name] for scores in scored] for name in names}
     found = {name: spreads(scores) for name, scores in by_method.items()}
     protocol = {"name": "static", "cases": cases, "misalignment_mm": misalignment, "calibre": calibre,
-                "voxel_size_mm": VOXEL_SIZE, "jobs": jobs}  # fmt: skip
+                "tree": str(tree), "voxel_size_mm": VOXEL_SIZE, "jobs": jobs}  # fmt: skip
     origin = provenance(seed)
     write_json(out / "metrics.json", {"protocol": protocol, "methods": found, "cases": by_method, **origin})
     drawn = seed + _median_case(by_method[names[0]])

@@ -61,7 +61,7 @@ def draw_anatomy(rng: Generator, tree: str = "left", dominance: str = "random", 
     ostium = (grow_left if tree == "left" else grow_right)(grower, dominance)
     grow_twigs(grower)
     grower.calibrate(ostium)
-    graph, distance = _graph_of(grower.branches)
+    graph, distance = graph_of(grower.branches)
     graph, found = _narrow(rng, graph, stenoses)
     # The operator brings the tree to the isocentre.
     offset = -(graph.position.min(0) + graph.position.max(0)) / 2
@@ -69,7 +69,7 @@ def draw_anatomy(rng: Generator, tree: str = "left", dominance: str = "random", 
     return Anatomy(heart.moved(offset), graph, distance, dominance, found)
 
 
-def _graph_of(branches: list[Branch]) -> tuple[VesselGraph, FloatArray]:
+def graph_of(branches: list[Branch]) -> tuple[VesselGraph, FloatArray]:
     """One graph of all branches, and the distance of each node from the ostium.
 
     A branch's first point is its parent's node: it is not repeated.

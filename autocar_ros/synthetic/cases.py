@@ -17,7 +17,7 @@ from autocar_ros.config import CaseConfig, SimulationConfig
 from autocar_ros.errors import ConfigError
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
-from autocar_ros.synthetic.anatomy import draw_anatomy
+from autocar_ros.synthetic.anatomy import draw_anatomy, graph_of
 from autocar_ros.synthetic.catheter import Catheter, lay_catheter
 from autocar_ros.synthetic.damage import damage_mask, lose_vessels
 from autocar_ros.synthetic.fields import grid, log_uniform, smooth_field
@@ -25,6 +25,7 @@ from autocar_ros.synthetic.heart import Heart, draw_heart
 from autocar_ros.synthetic.motion import Motion, draw_motion
 from autocar_ros.synthetic.pose_history import load_history
 from autocar_ros.synthetic.poses import disturbed, draw_pair, draw_uniform_pair
+from autocar_ros.synthetic.tube_trees import draw_tubes
 from autocar_ros.synthetic.tubes import Tubes
 from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, SeenBy, VesselGraph
 from autocar_ros.vessels.export import load_graph
@@ -147,7 +148,9 @@ def _draw_patient(shape: Generator, moment: Generator, config: CaseConfig) -> _P
 
 
 def _draw_tree(rng: Generator, config: CaseConfig) -> tuple[Heart, VesselGraph]:
-    """A simulated tree on its heart; or one of the user's, brought to the isocentre, and a heart of usual shape."""
+    """A simulated tree on its heart; tubes, or a tree of the user's, at the isocentre, and a heart of usual shape."""
+    if config.tree == "tubes":
+        return draw_heart(rng), graph_of(draw_tubes(rng))[0]
     if not config.trees:
         tree = str(rng.choice(["left", "right"])) if config.tree == "both" else config.tree
         anatomy = draw_anatomy(rng, tree, stenoses=int(rng.integers(MOST_STENOSES + 1)))

@@ -26,6 +26,7 @@ THRESHOLDS = tuple(round(0.2 + 0.05 * k, 2) for k in range(11))  # of occupancy,
 FEWEST_NODES = 20  # a case that shows less of a tree is drawn anew
 SEPARATION = (20.0, 160.0)  # degrees between the views of a training case; nearer to 0 or 180 there is no depth
 WIDER = 0.4  # of the cases
+TUBES = 0.25  # of the cases are no coronaries, so that those are not taken for a law
 WIDEST = 2.2  # times the radius; two CT trees have 1.75 times that of the simulated ones, in the median
 
 
@@ -119,6 +120,8 @@ def draw_disturbances(rng: np.random.Generator, cases: CaseConfig) -> CaseConfig
     """
     wider = log_uniform(rng, 1.0, WIDEST) if rng.random() < WIDER else 1.0
     cases = replace(cases, separation=SEPARATION, calibre=cases.calibre * wider)
+    if cases.tree == "both" and not cases.trees and rng.random() < TUBES:
+        cases = replace(cases, tree="tubes")
     if rng.random() < 0.5:
         return cases
     chosen = rng.random(4) < (0.5, 0.35, 0.4, 0.3)
