@@ -43,7 +43,6 @@ from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.types import FramePair, VesselGraph
 
 TITLE = "Static reconstruction of simulated trees"
-
 PHANTOM_METHODS = ("sbp", "lifting", "visual_hull")
 MARGIN = 15.0  # mm around the true tree in a picture
 

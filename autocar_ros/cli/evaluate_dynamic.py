@@ -47,7 +47,7 @@ HOW_SCORED = (
     "Mean and standard deviation over the sequences, each the mean over its moments with at least half of the tree "
     "filled and in both images. Recall and precision: share of the centreline's length within 1 and 2 mm. Distinct: "
     "true points that no other lies over in view A; where vessels do, correspondence scores the distance between them. "
-    "Of truth slightly off: the score of the true tree with an error of 0.5 mm. Of the true "
+    "Of truth slightly off: the score of the true tree, shifted by 0.5 mm. Of the true "
     "nodes: found within 2 mm of the graph, lost because a mask does not show them, because the graph never held them, "
     "or because it drifted off. Node errors: distance of a node seen in both planes from the anatomical point it was "
     "born at; its part along the vessel, and across it in depth (half way between the rays) and in the image; common: "
