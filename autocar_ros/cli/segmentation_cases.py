@@ -95,7 +95,7 @@ def varied(seed: int) -> Picture:
 
 def _long_exposed(scene: Scene, plane: str, time: float, milliseconds: float) -> Image:
     """Mean of `SHOTS` exposures; the vessels are at their true places at its middle."""
-    times = time + np.linspace(-0.5, 0.5, SHOTS) * milliseconds / 1e3
+    times = np.maximum(time + np.linspace(-0.5, 0.5, SHOTS) * milliseconds / 1e3, 0.0)  # a scene begins at 0
     frames = [scene.image(plane, float(at)) for at in times]
     return np.asarray(np.rint(np.mean(frames, axis=0)), frames[0].dtype)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -43,6 +44,12 @@ def test_harder_frames_keep_their_truth(name):
     assert hard.image.dtype == plain.image.dtype
     contrast = [np.median(p.image[p.vessel == 0]) - np.median(p.image[p.vessel > 0]) for p in (plain, hard)]
     assert contrast[1] < contrast[0] * (0.5 if name == "contrast" else 1.1)
+
+
+def test_a_long_exposure_may_begin_a_scene():
+    shot = segmentation_shot(5000)
+    start = shot._replace(config=replace(shot.config, image_size=64), time=0.0)
+    assert FACTORS["motion_blur"].picture(start, 80.0).image.shape == (64, 64)
 
 
 def test_rotation_resolution_and_catheter():
