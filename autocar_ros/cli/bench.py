@@ -198,7 +198,8 @@ def _alignment(scene: Scene) -> list[Work]:
     seen = _pairs(scene)
     misread = [mistaken(np.random.default_rng(k), scene.pose("b"), *MISTAKE) for k in range(FRAMES)]
     pairs = [replace(pair, pose_b=pose) for pair, pose in zip(seen, misread, strict=True)]
-    watched = [replace(pair, pose_b=misread[0], key_frame=False) for pair in seen]
+    watched = [replace(pair, pose_b=misread[0]) for pair in seen]
+    watched += watched[-2:0:-1]  # forth and back, without a jump
 
     def works(how: str) -> list[Work]:
         config = AlignmentConfig(align=how)
@@ -207,12 +208,15 @@ def _alignment(scene: Scene) -> list[Work]:
         def settle(k: int) -> None:
             settling = Aligner(config)
             for n in range(KEY_FRAMES):
-                settling.correct(replace(watched[(k + n) % FRAMES], key_frame=True))
+                settling.correct(watched[(k + n) % len(watched)])
+
+        def watch(k: int) -> None:
+            aligner.correct(replace(watched[k % len(watched)], key_frame=k == 0))
 
         return [
             Work(f"first pair, {how}", lambda k: Aligner(config).correct(pairs[k % FRAMES])),
             Work(f"first {KEY_FRAMES} key frames, {how}", settle),
-            Work(f"pair watched, {how}", lambda k: aligner.correct(watched[k % FRAMES])),
+            Work(f"pair watched, {how}", watch),
         ]
 
     return works("shift") + works("full")

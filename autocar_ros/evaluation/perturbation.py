@@ -15,12 +15,14 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from autocar_ros.config import AlignmentConfig, ReconstructionConfig
-from autocar_ros.errors import ReconstructionError
+from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.evaluation.dynamic import RIGHT, Drive, Exposure, Rebuild, frame_scores
 from autocar_ros.evaluation.graph_metrics import graph_correspondence, graph_score
 from autocar_ros.evaluation.protocols import score_registered
 from autocar_ros.evaluation.report import spread, spreads
 from autocar_ros.geometry.alignment import corrected
+from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.rigid import similarity_register
 from autocar_ros.sbp.pose_refinement import refine
 from autocar_ros.sync.alignment import Aligner
@@ -43,6 +45,7 @@ class Kind(StrEnum):
     DAMAGE = "damage"
     PHASE = "phase"
     ARTERY = "artery"
+    JUMP = "jump"
     FRAMES = "frames"
 
     @property
@@ -63,6 +66,7 @@ _LABELS = {
     Kind.DAMAGE: "damage of the masks (gaps, false vessels, catheter)",
     Kind.PHASE: "plane B later by [heart beats]",
     Kind.ARTERY: "plane B shows another patient's other artery (1)",
+    Kind.JUMP: "table of plane B moved in mid-run by [mm]",
     Kind.FRAMES: "share of the frames dropped",
 }
 POSE_SHIFT = 0.0, 5.0, 10.0, 20.0, 30.0  # mm, of every level of `Kind.POSE`
@@ -73,6 +77,7 @@ _LEVELS: dict[Kind, tuple[float, ...]] = {
     Kind.DAMAGE: (0.0, 0.25, 0.5, 1.0),
     Kind.PHASE: (0.0, 0.05, 0.1, 0.2, 0.4),
     Kind.ARTERY: (0.0, 1.0),
+    Kind.JUMP: (0.0, 5.0, 10.0, 20.0, 30.0),
     Kind.FRAMES: (0.0, 0.25, 0.5, 0.75),
 }
 
@@ -176,6 +181,47 @@ def score_sequence(exposures: Iterable[Exposure], align: str, rebuild: Rebuild) 
         "wrong_though_ok": float((ok & wrong).mean()),
         "failed": 0.0,
     }
+
+
+def score_watch(pairs: Iterable[FramePair], true_pose: CArmPose, moved_ns: int | None, align: str) -> dict[str, float]:
+    """What the aligner tells of a run, pair by pair, as in the nodes.
+
+    Parameters
+    ----------
+    pairs : of a run, as believed
+    true_pose : that the masks of plane B were made with
+    moved_ns : stamp from which on the table has moved; None when plane B is wrong from the start
+
+    Returns
+    -------
+    Whether what is wrong was `recognized` (a table move: noticed, or doubted ever after; else: doubted at the last
+    pair), a table move after how many `pairs`, share of all pairs that are doubted, table `moves` noticed, and how many
+    mm plane B is left shifted across its epipolar lines.
+    """
+    aligner, doubts, recognized = Aligner(AlignmentConfig(align=align)), [], []
+    pair = None
+    for given in pairs:
+        pair = aligner.correct(given)
+        doubts.append(pair.alignment is not None and bool(pair.alignment.reason))
+        if moved_ns is None or given.stamp_b_ns >= moved_ns:
+            recognized.append(doubts[-1] or (moved_ns is not None and aligner.moves > 0))
+    if pair is None or not recognized:
+        raise InvalidInputError("a run without pairs tells nothing")
+    told = any(recognized) if moved_ns is not None else recognized[-1]
+    return {
+        "recognized": float(told),
+        "pairs": float(recognized.index(True) + 1) if told and moved_ns is not None else np.nan,
+        "doubted_share": float(np.mean(doubts)),
+        "moves": float(aligner.moves),
+        "left_mm": _left(pair, true_pose),
+    }
+
+
+def _left(pair: FramePair, true_pose: CArmPose) -> float:
+    """Distance in mm of the isocentre in plane B from where it is, across the epipolar lines."""
+    there, here = (camera_from_pose(pose).project(np.zeros((1, 3)))[0][0] for pose in (true_pose, pair.pose_b))
+    across = epipolar_fan(pair.pose_a, true_pose).across  # px a mm
+    return float(abs((there - here) @ across) / (across @ across))
 
 
 def misread(pair: FramePair, pose_b: CArmPose) -> FramePair:

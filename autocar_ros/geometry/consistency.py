@@ -62,10 +62,16 @@ def agreement(fan: Fan, first: Absorbed, second: Absorbed, shifts: Sequence[floa
     return np.asarray(features[1:] @ features[0])
 
 
-def difference(fan: Fan, first: Absorbed, second: Absorbed) -> FloatArray:
-    """Profile (PLANES,) of the second view minus that of the first; half the sum of its squares is 1 - `agreement`."""
+def features(fan: Fan, first: Absorbed, second: Absorbed) -> tuple[FloatArray, FloatArray]:
+    """Profile (PLANES,) of each view, of mean 0 and length 1; their product is `agreement`."""
     profiles = [_profile(_values(fan.first, first[0]), first[1]), _profile(_values(fan.second, second[0]), second[1])]
     one, other = _features(np.stack(profiles))
+    return one, other
+
+
+def difference(fan: Fan, first: Absorbed, second: Absorbed) -> FloatArray:
+    """Profile (PLANES,) of the second view minus that of the first; half the sum of its squares is 1 - `agreement`."""
+    one, other = features(fan, first, second)
     return np.asarray(other - one)
 
 

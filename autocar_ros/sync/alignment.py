@@ -2,7 +2,8 @@
 
 A search over all corrections costs tens of milliseconds. It is made at the first vessels, at the first key frames, and
 when the views stop agreeing; every other pair only tells how well it agrees under the present correction and a step to
-both sides of it. A table move is a sudden drop of the agreement that another correction makes good.
+both sides of it. A table move is a sudden drop of the agreement that another correction makes good. Planes that show
+different vessels or different moments of the heart are told by how they agree over a beat (`sync.simultaneity`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import numpy as np
 from autocar_ros.config import AlignmentConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.alignment import How, Sighting, align, as_reported, corrected, sighting
-from autocar_ros.geometry.consistency import Fan, agreement, epipolar_fan
+from autocar_ros.geometry.carm import mm_per_pixel
+from autocar_ros.geometry.consistency import Fan, agreement, epipolar_fan, features
+from autocar_ros.sync.simultaneity import REACH, Simultaneity
 from autocar_ros.types import MASK_THRESHOLD, CArmPose, FloatArray, FramePair, Mask, ViewAlignment
 
 COARSER = 2  # px of a mask that are one of a sighting; the bins of a profile are wider
@@ -32,6 +35,9 @@ USUAL = 45  # pairs of which the usual correlation is the median
 DROP = 0.05  # of the correlation below the usual one: suspicious
 MOVED = 3  # suspicious pairs in a row after which another correction is looked for
 BROKEN = 0.25  # drop of the correlation from which on the views agree no longer
+RESTLESS = 2  # corrections given up within `LASTING` pairs: a table moves once, another phase asks for one each time
+LASTING = 90
+LATER = 0.04  # of the correlation, by which plane A must agree better with another moment of plane B than with its own
 
 Views = tuple[Sighting, Sighting]
 
@@ -57,6 +63,10 @@ class Aligner:
         self._keys: deque[Views] = deque(maxlen=self._config.window)  # well filled, of different moments
         self._basis = 0  # how many of them the correction was solved from
         self._filled: Views | None = None  # the last key frame
+        self._compared: ViewAlignment | None = None  # under which moments are compared
+        self._beat = Simultaneity()
+        self._given_up: deque[bool] = deque(maxlen=LASTING)  # whether a pair had the correction replaced
+        self._agreed: deque[float] = deque(maxlen=USUAL)  # correlation of all pairs that can be compared
         self._start()
 
     def correct(self, pair: FramePair) -> FramePair:
@@ -73,7 +83,7 @@ class Aligner:
         if present is None:
             why = self._trouble or "the views show hardly any vessels"
             return replace(pair, alignment=ViewAlignment(reason=f"not aligned yet: {why}"))
-        told = replace(present, reason="; ".join(filter(None, (present.reason, self._trouble))))
+        told = replace(present, reason="; ".join(filter(None, (present.reason, self._trouble or self._strange()))))
         return replace(pair, pose_b=corrected(pair.pose_b, present), alignment=told)
 
     def _learn(self, views: Views, key_frame: bool) -> None:
@@ -83,13 +93,43 @@ class Aligner:
         if present is None:
             self._take(_certain(self._solved([views])))
             return
-        agrees = (key_frame or self._is_filled(views)) and self._watch(views, present)
+        filled = key_frame or self._is_filled(views)
+        if filled:
+            self._compare(views, present)
+            self._given_up.append(False)
+        agrees = filled and self._watch(views, present)
         doubtful = bool(present.reason) or self._basis == 0
         if key_frame and (agrees or doubtful):
             self._keys.append(views)
             if doubtful or len(self._keys) >= 2 * self._basis:
                 self._basis = len(self._keys)
                 self._take(self._solved(self._keys))
+
+    def _compare(self, views: Views, present: ViewAlignment) -> None:
+        """Compare moments, under one correction as long as the present one is not far from it."""
+        known, (first, second) = self._compared or present, views
+        away = np.linalg.norm(np.subtract(known.shift, present.shift)) * mm_per_pixel(second.pose)
+        if self._compared is None or away > REACH:
+            self._compared = known = present
+            self._beat.clear()
+        self._beat.add(*features(self._fan_of(views, known), first.absorbed, second.absorbed))
+
+    def _strange(self) -> str:
+        """Why the planes do not show one tree at one moment; empty while they seem to."""
+        changes = sum(self._given_up)
+        if changes >= RESTLESS:
+            return f"{changes} corrections in {len(self._given_up)} pairs: other artery or phase, or a moving table?"
+        mean = float(np.mean(self._agreed)) if len(self._agreed) >= LEARNED else 1.0
+        if mean < self._config.least_confidence:
+            return f"the views agree on {max(mean, 0):.0%} only in the last {len(self._agreed)} pairs: other artery?"
+        found = self._beat.compare()
+        if found is not None and found.apart >= found.together + LATER:
+            way = "ahead" if found.pairs > 0 else "behind"
+            return (
+                f"the views agree on {found.apart:.0%} with plane B {abs(found.pairs)} pairs {way}, on "
+                f"{max(found.together, 0):.0%} as they are: other phase?"
+            )
+        return ""
 
     def _is_filled(self, views: Views) -> bool:
         """Whether both planes show about as much as at the last key frame, so that a pair can be compared with it."""
@@ -115,6 +155,7 @@ class Aligner:
     def _watch(self, views: Views, present: ViewAlignment) -> bool:
         """Whether a pair still agrees under the present correction; when many do not, look for another."""
         around = self._agreement(views, present, (-STEP, 0.0, STEP))
+        self._agreed.append(float(around[1]))
         usual = float(np.median(self._usual)) if self._usual else 1 - present.residual_after
         if around[1] >= usual - DROP:
             self._suspects.clear()
@@ -134,6 +175,8 @@ class Aligner:
         found = self._solved(self._suspects)
         if 1 - found.residual_after >= now + GAIN:
             self.moves += bool(self._keys and not present.reason)
+            self._given_up[-1] = True
+            self._compared = None
             self._keys = deque(self._suspects, maxlen=self._config.window)
             self._basis = len(self._keys)
             self._take(found)

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from autocar_ros.cli.evaluate_perturbation import SECONDS, disturbed_case, dropped_sequence
+from autocar_ros.cli.evaluate_perturbation import SECONDS, WATCHED, disturbed_case, dropped_sequence, watched_run
 from autocar_ros.cli.sequences import RATE
-from autocar_ros.evaluation.perturbation import Kind
+from autocar_ros.evaluation.perturbation import Kind, score_watch
 from autocar_ros.geometry.carm import angle_between
 
 
@@ -49,14 +49,37 @@ def test_frames_are_dropped():
     assert 0 < len(list(dropped_sequence(7, 0.75))) < 0.5 * SECONDS * RATE
 
 
+@pytest.mark.parametrize("kind", WATCHED)
+def test_a_watched_run_is_wrong_in_plane_b_alone(kind):
+    (right, pose, since), (wrong, same, again) = (watched_run(kind, 7, level) for level in (0.0, kind.levels[-1]))
+    assert (pose, since) == (same, again)
+    assert [p.stamp_b_ns for p in right] == [p.stamp_b_ns for p in wrong]
+    moved = [a.pose_b != b.pose_b for a, b in zip(right, wrong, strict=True)]
+    if kind == Kind.JUMP:
+        assert moved == [p.stamp_b_ns >= since for p in wrong]
+    else:
+        assert not any(moved)
+        assert all((a.mask_b != b.mask_b).any() for a, b in zip(right, wrong, strict=True))
+
+
+def test_a_table_move_is_recognized_and_made_good():
+    still, moved = (score_watch(*watched_run(Kind.JUMP, 7, level), "shift") for level in (0.0, 20.0))
+    assert (still["recognized"], still["moves"], still["doubted_share"]) == (0, 0, 0)
+    assert (moved["recognized"], moved["moves"]) == (1, 1)
+    assert moved["pairs"] <= 6
+    assert max(still["left_mm"], moved["left_mm"]) < 1.5
+    assert score_watch(*watched_run(Kind.JUMP, 7, 20.0), "off")["left_mm"] > 1.5
+
+
 def test_command_writes_curves(autocar, tmp_path):
-    done = autocar("evaluate", "perturbation", "--kinds", "phase", "--cases", "1", "--seed", "7",
+    done = autocar("evaluate", "perturbation", "--kinds", "artery", "--cases", "1", "--seed", "7",
                   "--method", "lifting", "--align", "off", "--out", str(tmp_path))  # fmt: skip
     assert done.exit_code == 0, done.stderr
     found = json.loads((tmp_path / "metrics.json").read_text())
-    assert set(found["curves"]["phase"]) == {"off"}
-    assert [e["level"] for e in found["curves"]["phase"]["off"]] == list(Kind.PHASE.levels)
-    assert found["curves"]["phase"]["off"][0]["recall_2mm"]["mean"] > 0.6
+    assert set(found["curves"]["artery"]) == {"off"}
+    assert [e["level"] for e in found["curves"]["artery"]["off"]] == list(Kind.ARTERY.levels)
+    assert found["curves"]["artery"]["off"][0]["recall_2mm"]["mean"] > 0.6
+    assert "recognized" in found["curves"]["artery"]["off"][-1]
     assert (tmp_path / "perturbation.png").stat().st_size > 10_000
 
 

@@ -96,6 +96,28 @@ def test_another_artery_is_told(pairs):
     assert found[-1].alignment.reason
 
 
+@pytest.mark.parametrize("later", [4, 6])
+def test_another_phase_is_told_within_two_beats(later):
+    shown = sequence("left", 40 + later)
+    late = [replace(a, mask_b=b.mask_b) for a, b in zip(shown, shown[later:], strict=False)]
+    reasons = {}
+    for name, pairs in (("together", shown[:40]), ("later", late)):
+        aligner = Aligner()
+        reasons[name] = [aligner.correct(pair).alignment.reason for pair in pairs]
+    assert not any(reasons["together"])
+    assert "phase" in reasons["later"][-1]
+    aligner.reset()
+    assert [aligner.correct(pair).alignment.reason for pair in shown[:40]] == reasons["together"]
+
+
+def test_planes_that_hardly_agree_over_a_beat_are_told():
+    mixed = [replace(a, mask_b=b.mask_b) for a, b in zip(sequence("left"), sequence("right"), strict=True)]
+    aligner = Aligner()
+    reasons = [aligner.correct(pair).alignment.reason for pair in mixed]
+    assert "only in the last" in reasons[-1]
+    assert all(reasons[15:])
+
+
 def test_empty_masks_change_nothing(pairs):
     aligner = Aligner()
     first = aligner.correct(replace(pairs[0], mask_b=EMPTY))
