@@ -17,6 +17,7 @@ SHOWN = {
     "error_median_scaled_mm": "without size [mm]",
     "coverage": "coverage",
     "ok": "status OK",
+    "recognized": "recognized",
 }
 LIMITED = {"error_median_mm", "error_median_scaled_mm"}  # not shares
 LARGEST_ERROR = 4.0  # mm, drawn
