@@ -12,6 +12,7 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.tracking.growth import cut, graft
 from autocar_ros.tracking.living import Living, Views
+from autocar_ros.tracking.motion import Expected
 from autocar_ros.tracking.observation import View, observe
 from autocar_ros.tracking.quality import Fit, seen_bits
 from autocar_ros.tracking.shift import find_shift
@@ -205,14 +206,18 @@ class Tracker:
         return fit
 
     def _caught_up(self, new: VesselGraph) -> tuple[Living, Fit]:
-        """A new graph followed through the pairs since its exposure, and its fit to the present one."""
+        """A new graph followed through the pairs since its exposure, and its fit to the present one.
+
+        It knows no motion yet, and its nodes may slip along the vessels in a fast part of the beat: every fit is also
+        tried from a shift.
+        """
         living = Living(new, self._config)
         *past, (now, phase_now, views) = self._recent
         for stamp, phase, then in past:
             if stamp >= new.stamp_a_ns:
-                fit = living.fit(living.expected(stamp, phase), then)
+                fit = _better_fit(living, living.expected(stamp, phase), then)
                 living.took_place(new.with_(position=fit.position, stamp_a_ns=stamp, phase=phase))
-        return living, living.fit(living.expected(now, phase_now), views, rounds=2)
+        return living, _better_fit(living, living.expected(now, phase_now), views, rounds=2)
 
     def _take(self, living: Living, fit: Fit) -> Fit:
         self._graph_id += 1
@@ -261,3 +266,13 @@ class Tracker:
             residual=(fit.a.residual, fit.b.residual),
             coverage=(fit.a.coverage, fit.b.coverage),
         )
+
+
+def _better_fit(living: Living, expected: Expected, views: Views, rounds: int = 1) -> Fit:
+    """Fit from where the nodes are expected, or from the shift of them all that suits both views best."""
+    fit = living.fit(expected, views, rounds)
+    a, b = views
+    if not isinstance(a, View) or not isinstance(b, View):
+        return fit
+    shifted = living.fit(expected.shifted(find_shift(expected.position, (a, b))), views, rounds)
+    return min(fit, shifted, key=living.distance)

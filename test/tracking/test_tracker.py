@@ -7,8 +7,11 @@ import pytest
 from scipy.spatial import KDTree
 from tracking.scenes import CAMERAS, EMPTY, FULL, PERIOD, POSES, TREE, mask, pair, truth
 
+import autocar_ros.tracking.tracker as module
 from autocar_ros.config import TrackingConfig
 from autocar_ros.errors import InvalidInputError
+from autocar_ros.tracking.motion import Expected
+from autocar_ros.tracking.observation import observe
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import GraphStatus, SeenBy, VesselGraph
 
@@ -204,6 +207,25 @@ def test_a_late_graph_is_brought_up_to_the_present():
     tracker.force_rebuild()
     graph = tracker.update(pair(6 * FRAME), truth(FRAME).with_(stamp_a_ns=round(FRAME * 1e9)))
     assert np.median(error(graph, 6 * FRAME)) < 1.3
+
+
+@pytest.mark.parametrize(("at", "blind", "best"), [(12.0, False, 12.0), (1.0, False, 0.0), (12.0, True, 0.0)])
+def test_a_new_graph_is_also_fitted_from_a_shift(monkeypatch, at, blind, best):
+    """Where both planes show vessels the fit that lies nearer to them is taken."""
+
+    class Straight:  # a living graph that does not move from where it is expected
+        def fit(self, expected, views, rounds):
+            return expected
+
+        def distance(self, fit):
+            return abs(fit.position - at).mean()
+
+    monkeypatch.setattr(module, "find_shift", lambda position, views: np.full(3, 12.0))
+    views = tuple(observe(mask(k, truth(0.0)), CAMERAS[k]) for k in (0, 1))
+    if blind:
+        views = (views[0], "no contrast")
+    found = module._better_fit(Straight(), Expected(np.zeros((5, 3)), np.ones(5)), views)
+    np.testing.assert_array_equal(found.position, np.full((5, 3), best))
 
 
 def test_pairs_out_of_order_are_ignored_and_a_clock_jump_starts_anew():
