@@ -102,22 +102,22 @@ def frame_sighting(image: Image, mask: Mask, pose: CArmPose) -> Sighting:
 def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shift") -> FramePair:
     """Pair of two recorded runs with its plane B corrected by what both images absorb; as it is with `how` None.
 
-    "full" also refines it by reprojection of both centrelines, which takes seconds.
+    Both ways end with reprojection of both centrelines: "shift" refines where the table went, "full" also the angles,
+    which takes seconds.
 
     Raises
     ------
     InvalidInputError
         When a mask is empty, or both views have one X-ray source.
     ReconstructionError
-        "full": when a mask holds no centreline.
+        When a mask holds no centreline.
     """
     if how is None:
         return pair
     shown = zip(images, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
     first, second = (frame_sighting(*of_plane) for of_plane in shown)
     found = align([(first, second)], how)
-    if how == "full":
-        found = refine(pair, found, ReconstructionConfig(), AlignmentConfig())
+    found = refine(pair, found, ReconstructionConfig(), AlignmentConfig(), how)
     return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 from autocar_ros.config import AlignmentConfig, ReconstructionConfig
 from autocar_ros.errors import PoseError
-from autocar_ros.geometry.alignment import corrected
+from autocar_ros.geometry.alignment import How, corrected
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
 from autocar_ros.sbp.lifting import lifting_cost
@@ -33,13 +33,18 @@ Lines = tuple[Centreline, Centreline]
 
 
 def refine(
-    pair: FramePair, found: ViewAlignment, reconstruction: ReconstructionConfig, alignment: AlignmentConfig
+    pair: FramePair,
+    found: ViewAlignment,
+    reconstruction: ReconstructionConfig,
+    alignment: AlignmentConfig,
+    how: How = "full",
 ) -> ViewAlignment:
     """Correction of plane B refined; the one that was found where no other lifts both centrelines better.
 
     Parameters
     ----------
     pair : both planes as reported, without `found`
+    how : "full" refines angles and table; "shift" only the table, and nothing where it was found not to have moved
 
     Raises
     ------
@@ -47,15 +52,21 @@ def refine(
         When a mask is empty or full.
     """
     lines, first, reported = centrelines(pair), camera_from_pose(pair.pose_a), pair.pose_b
-    usual = np.array([np.radians(alignment.angle_error)] * 2 + [SHIFT_ERROR] * 3)
-    start, none = _as_table_shift(found, reported), np.zeros(len(usual))
+    if how == "shift" and found.shift == (0.0, 0.0):
+        return found
+    start = _as_table_shift(found, reported)
+    angles = [np.radians(alignment.angle_error)] * 2 if how == "full" else []
+    usual = np.array([*angles, *[SHIFT_ERROR] * 3])
+
+    def at(x: FloatArray) -> ViewAlignment:
+        return moved(start, reported, np.concatenate([np.zeros(5 - len(usual)), x * usual]))
 
     def cost(x: FloatArray) -> float:
-        return _cost(lines, first, reported, moved(start, reported, x * usual), reconstruction) + PRIOR * float(x @ x)
+        return _cost(lines, first, reported, at(x), reconstruction) + PRIOR * float(x @ x)
 
-    best = minimize(cost, none, method="Powell", options=SEARCH)  # type: ignore[call-overload]
+    best = minimize(cost, np.zeros(len(usual)), method="Powell", options=SEARCH)  # type: ignore[call-overload]
     before = _cost(lines, first, reported, found, reconstruction)
-    return moved(start, reported, best.x * usual) if before - best.fun >= WORTH else found
+    return at(best.x) if before - best.fun >= WORTH else found
 
 
 def _as_table_shift(found: ViewAlignment, reported: CArmPose) -> ViewAlignment:
