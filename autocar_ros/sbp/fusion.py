@@ -48,13 +48,10 @@ def _continuing(lifted: Lifted, disagreement: FloatArray, config: Reconstruction
     return np.asarray(alone & lifted.matched & np.isin(label, label[border[alone[border]]]))
 
 
-def completed(cloud: Cloud, lifted: Cloud, cameras: Sequence[Camera]) -> Cloud:
-    """A cloud with those lifted points that, in any view, lie further than `EXPLAINED` from its projection.
-
-    The network leaves out what it has never seen the like of, such as much of the phantom; lifting is not learned.
-    """
-    alone = np.zeros(len(lifted.points), bool)
+def completed(cloud: Cloud, other: Cloud, cameras: Sequence[Camera]) -> Cloud:
+    """A cloud with those points of another that, in any view, lie further than `EXPLAINED` from its projection."""
+    alone = np.zeros(len(other.points), bool)
     for camera in cameras:
-        (seen, _), (pixels, depth) = camera.project(cloud.points), camera.project(lifted.points)
+        (seen, _), (pixels, depth) = camera.project(cloud.points), camera.project(other.points)
         alone |= KDTree(seen).query(pixels)[0] * camera.mm_per_pixel(depth) > EXPLAINED
-    return Cloud(*(np.concatenate([ours, more[alone]]) for ours, more in zip(cloud, lifted, strict=True)))
+    return Cloud(*(np.concatenate([ours, more[alone]]) for ours, more in zip(cloud, other, strict=True)))

@@ -12,7 +12,7 @@ import torch
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.sbp.fusion import completed, fuse
+from autocar_ros.sbp.fusion import fuse
 from autocar_ros.sbp.lifting import HALF_SURE
 from autocar_ros.sbp.network import KIND, Architecture, SbpNetwork, Stage
 from autocar_ros.sbp.observation import Evidence, Observation, evidence
@@ -97,11 +97,10 @@ def pair_cloud(
     ReconstructionError
         When the views have no vessel in common.
     """
-    lifted = fuse(*seen.lifted, config)
     if network is None:
-        return lifted, None
+        return fuse(*seen.lifted, config), None
     volume = predict(network, evidence(seen), config)
-    return completed(ridge_cloud(volume, seen.lines, seen.cameras), lifted, seen.cameras), volume
+    return ridge_cloud(volume, seen.lines, seen.cameras), volume
 
 
 def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], cameras: tuple[Camera, Camera]) -> Cloud:
