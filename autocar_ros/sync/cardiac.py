@@ -30,7 +30,7 @@ RHYTHM = 8.0  # cost of a beat that is longer or shorter than the others, per sq
 FAINT = 0.5  # of the usual score: a beat that has not been seen whole must reach it, or it is half of the next one
 USUAL = 0.15  # logarithm of a beat against the others: a healthy heart at rest varies as much
 WAVE_ERROR = 0.015  # of a beat, of an R wave told by motion: on simulated runs, one view against the other
-DOWN, SHRINKING, SHAPE = 0.2, 1.0, 1.5  # what the signs of systole count: the first only where images are upright
+DOWN, SHRINKING, SHAPE = 0.2, 1.0, 1.5  # what the signs of systole count; the first misleads in an image on its side
 # Velocity of the vessels around an R wave as raised cosines: middle and half width in s of a beat of 1 s, height. The
 # times after it shrink less than the beat does (Weissler 1968), about with its power 0.75; the atrial kick stays.
 EJECTION, LATE_EJECTION, EARLY_FILLING = (0.12, 0.11, 1.0), (0.24, 0.12, 0.5), (0.50, 0.16, -0.6)
