@@ -1,7 +1,8 @@
-"""Simulated cases for `bench` and `evaluate`: perfect masks, known vessels."""
+"""Simulated cases for `bench`, `evaluate` and `train`: perfect masks, known vessels."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from autocar_ros.config import CaseConfig, SimulationConfig
@@ -13,6 +14,15 @@ from autocar_ros.vessels.stenosis import THINNEST
 
 STENOSES = 4  # of a tree
 MOMENT = 1.0  # s of the scene
+
+
+class Tree(StrEnum):
+    """Which trees are simulated (`CaseConfig.tree`)."""
+
+    BOTH = "both"
+    LEFT = "left"
+    RIGHT = "right"
+    TUBES = "tubes"
 
 
 def pair_at(scene: Scene, time_s: float) -> FramePair:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from autocar_ros.cli.cases import static_case
+from autocar_ros.cli.cases import Tree, static_case
 from autocar_ros.cli.console import progress, terminal
 from autocar_ros.cli.evaluate_alignment import alignment
 from autocar_ros.cli.evaluate_dynamic import dynamic
@@ -56,15 +55,6 @@ evaluate.command()(perturbation)
 evaluate.command()(phase)
 evaluate.command()(segmentation)
 evaluate.command()(stenosis)
-
-
-class Tree(StrEnum):
-    """What is reconstructed (`CaseConfig.tree`)."""
-
-    BOTH = "both"
-    LEFT = "left"
-    RIGHT = "right"
-    TUBES = "tubes"
 
 
 @evaluate.command()

@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from autocar_ros.cli.cases import Tree
 from autocar_ros.cli.console import terminal
 from autocar_ros.config import CaseConfig, TrainConfig
 from autocar_ros.errors import ConfigError
@@ -77,6 +78,9 @@ def train(
     trees: Annotated[
         Path | None, typer.Option(help="Folder of trees to train on, of `autocar prepare`, instead of simulated ones.")
     ] = None,
+    tree: Annotated[
+        Tree, typer.Option(help="Simulated trees to train sbp on: left, right or both; tubes: of no anatomy.")
+    ] = Tree.BOTH,
     backgrounds: Annotated[
         Path | None,
         typer.Option(
@@ -104,7 +108,7 @@ def train(
         (out / CHECKPOINT).unlink(missing_ok=True)
     _share_cores(settings.workers)
     torch.manual_seed(settings.seed)
-    cases = CaseConfig(poses=str(poses or ""), trees=str(trees or ""))
+    cases = CaseConfig(tree=str(tree), poses=str(poses or ""), trees=str(trees or ""))
     name, task = make_task(network, variant, settings.seed, cases, backgrounds, from_)
     if from_:
         fill(task.model, load_weights(from_, task.metadata()["kind"]).state, str(from_))

@@ -62,7 +62,8 @@ class SbpTask:
 
     def validation(self) -> list[Sample]:
         """Perfect cases of the validation split, the same for every seed."""
-        found = (self._prepare(case_rng("validation", 0, k), CaseConfig()) for k in range(VALIDATION_CASES))
+        perfect = CaseConfig(tree=self.cases.tree)
+        found = (self._prepare(case_rng("validation", 0, k), perfect) for k in range(VALIDATION_CASES))
         return [sample for sample in found if sample is not None]
 
     def loss(self, model: nn.Module, sample: Sample) -> tuple[Tensor, dict[str, float]]:
@@ -110,7 +111,8 @@ def told_of(cases: CaseConfig) -> dict[str, str]:
     source = "vessel graphs of the user" if cases.trees else "synthetic coronary trees (autocar_ros.synthetic)"
     told = {"views": cases.views, "data": f"{source}, drawn anew for every sample"}
     files = {"poses": cases.poses, "trees": cases.trees}
-    return told | {name: file for name, file in files.items() if file}
+    tree = {} if cases.trees or cases.tree == "both" else {"tree": cases.tree}
+    return told | tree | {name: file for name, file in files.items() if file}
 
 
 def draw_disturbances(rng: np.random.Generator, cases: CaseConfig) -> CaseConfig:
@@ -120,7 +122,7 @@ def draw_disturbances(rng: np.random.Generator, cases: CaseConfig) -> CaseConfig
     """
     wider = log_uniform(rng, 1.0, WIDEST) if rng.random() < WIDER else 1.0
     cases = replace(cases, separation=SEPARATION, calibre=cases.calibre * wider)
-    if cases.tree == "both" and not cases.trees and rng.random() < TUBES:
+    if not cases.trees and rng.random() < TUBES:
         cases = replace(cases, tree="tubes")
     if rng.random() < 0.5:
         return cases

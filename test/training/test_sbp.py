@@ -117,6 +117,14 @@ def test_half_of_the_cases_are_perfect():
     assert {c.views for c in drawn} == {"clinical"}
 
 
+def test_trees_of_one_side():
+    rng = np.random.default_rng(6)
+    drawn = {draw_disturbances(rng, CaseConfig(tree="left")).tree for _ in range(60)}
+    assert drawn == {"left", "tubes"}
+    assert SbpTask(SMALL, cases=CaseConfig(tree="left")).metadata()["tree"] == "left"
+    assert "tree" not in SbpTask(SMALL).metadata()
+
+
 def test_metadata_rebuilds_the_network(task):
     told = task.metadata()
     assert Architecture.from_json(told["architecture"]) == SMALL == Architecture(**dataclasses.asdict(SMALL))
