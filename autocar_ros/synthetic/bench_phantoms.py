@@ -20,6 +20,9 @@ DENSITY = (0.3, 1.6)  # attenuation across the middle of a tube of middle width
 MIDDLE = 4.0  # px, radius of such a tube
 UNFILLED = 0.12  # of the tubes hold no contrast and are no vessels
 FAINT = (0.02, 0.08)  # of the attenuation of a filled one, then
+DRAINED = 0.35  # of the tubes have lost most of their contrast along a part, and are vessels there all the same
+REMAINS = (0.08, 0.5)  # of the attenuation is left there
+TO_THE_END = 0.6  # of those parts reach the tube's end; the others are bubbles
 STEP = 2.0  # px
 
 
@@ -35,6 +38,8 @@ def draw_phantom(rng: Generator, size: int) -> tuple[Float32Image, BoolArray]:
         distance = _distance(way, size)
         path = np.sqrt(np.maximum(radius**2 - distance**2, 0)) / MIDDLE
         empty = rng.random() < UNFILLED
+        if not empty and rng.random() < DRAINED:
+            path[_distance(_part(rng, way), size) <= distance + 1] *= np.float32(log_uniform(rng, *REMAINS))
         total += path * np.float32(density * (log_uniform(rng, *FAINT) if empty else 1.0))
         filled |= (distance <= radius) & (not empty)
     return np.asarray(total, np.float32), filled
@@ -54,6 +59,13 @@ def _way(rng: Generator, size: int, roots: list[FloatArray]) -> FloatArray:
     angles = angle + bend * np.arange(steps)
     way = np.stack([np.cos(angles), np.sin(angles)], axis=1).cumsum(0) * STEP
     return np.asarray(start + way)
+
+
+def _part(rng: Generator, way: FloatArray) -> FloatArray:
+    """Part of a tube, from somewhere along it to its end or not so far."""
+    first = float(rng.uniform(0, 0.9))
+    last = 1.0 if rng.random() < TO_THE_END else first + float(rng.uniform(0.05, 0.4))
+    return way[int(first * len(way)) : int(last * len(way)) + 1]
 
 
 def _distance(way: FloatArray, size: int) -> Float32Image:
