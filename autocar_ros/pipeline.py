@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,10 +19,11 @@ from autocar_ros.config import (
 )
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.alignment import How, Sighting, align, corrected, sighting
-from autocar_ros.geometry.carm import angle_between, axes_apart
+from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
 from autocar_ros.imaging.enhance import absorption
-from autocar_ros.imaging.segmentation import segmenter_for
+from autocar_ros.imaging.segmentation import Segmenter, masks_around, segmenter_for
 from autocar_ros.sbp.backproject import GAP_VOXEL, hull, tube_volume
+from autocar_ros.sbp.fusion import confirmed
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import observe
 from autocar_ros.sbp.pose_refinement import refine
@@ -29,10 +32,12 @@ from autocar_ros.sync.alignment import Aligner
 from autocar_ros.sync.pairing import Pairing
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, Image, Mask, SparseVolume, VesselGraph
-from autocar_ros.vessels.graph import build_skeleton
+from autocar_ros.vessels.alike import alike_frames
+from autocar_ros.vessels.graph import Cloud, build_skeleton
 from autocar_ros.vessels.measure import measure_graph
 
 WIDEST = 60  # px: wider dark things are no vessels
+MOMENTS = 10  # pairs of frames that show the vessels in the same place, at most
 POOR_COVERAGE = 0.5  # a new graph that explains less of a mask is DEGRADED
 
 
@@ -121,12 +126,38 @@ def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shi
     return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 
+def more_moments(
+    pair: FramePair, runs: tuple[Image, Image], frames: tuple[int, int], segmenter: Segmenter, most: int = MOMENTS
+) -> list[FramePair]:
+    """Pairs of other frames of two recorded runs that show the vessels in the same place, the most alike first.
+
+    Parameters
+    ----------
+    pair : of `frames`; the others get its poses, stamps and phases
+    runs : (F, rows, columns) each
+    frames : of each run, the one in the pair
+    most : pairs, together with the given one
+    """
+    if most < 2:
+        return []
+    masks = [masks_around(images, frame, segmenter) for images, frame in zip(runs, frames, strict=True)]
+    sizes = mm_per_pixel(pair.pose_a), mm_per_pixel(pair.pose_b)
+    a, b = (alike_frames(m, k, size, most) for m, k, size in zip(masks, frames, sizes, strict=True))
+    both = [(a[k % len(a)], b[k % len(b)]) for k in range(max(len(a), len(b)))]
+    return [replace(pair, mask_a=masks[0][i], mask_b=masks[1][j]) for i, j in both[1:]]
+
+
 def reconstruct(
-    pair: FramePair, config: ReconstructionConfig | None = None, network: SbpNetwork | None = None
+    pair: FramePair,
+    config: ReconstructionConfig | None = None,
+    network: SbpNetwork | None = None,
+    more: Sequence[FramePair] = (),
 ) -> Reconstruction:
     """Vessel graph of one pair of masks (the paper's reconstruction and graph initialisation).
 
-    Without a `network` (`sbp.prediction.network_for`) the lifted centrelines alone are the reconstruction.
+    Without a `network` (`sbp.prediction.network_for`) the lifted centrelines alone are the reconstruction. With `more`
+    pairs, in which the vessels lie in the same place (`more_moments`), what few of them confirm is left out, and what
+    the first one lacks is added.
 
     Raises
     ------
@@ -139,6 +170,7 @@ def reconstruct(
     between = hull(seen.views, GAP_VOXEL, config)
     # sparse back-projection: the voxels that both masks allow, and what the network makes of them
     cloud, volume = pair_cloud(seen, config, network)
+    cloud = confirmed([cloud, *_clouds(more, config, network)])
     if volume is not None:
         between = guided(between, volume)
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium
@@ -151,6 +183,13 @@ def reconstruct(
         processing_time=time.perf_counter() - start,
     )
     return Reconstruction(volume or tube_volume(seen.views, graph.position, graph.radius, config), graph)
+
+
+def _clouds(pairs: Sequence[FramePair], config: ReconstructionConfig, network: SbpNetwork | None) -> Iterator[Cloud]:
+    """Clouds of those pairs that give one."""
+    for pair in pairs:
+        with suppress(ReconstructionError):
+            yield pair_cloud(observe(pair, config), config, network)[0]
 
 
 def _check_angle(pair: FramePair, config: ReconstructionConfig) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sbp.tubes import c_arm, curve, fork, fork_pair, pair_of
+from sbp.tubes import c_arm, curve, fork, fork_pair, pair_of, render
 from scipy import ndimage
 from scipy.spatial import KDTree
 
@@ -18,8 +18,8 @@ from autocar_ros.geometry.carm import shift_image
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.rigid import rigid_register
 from autocar_ros.imaging.dicom import read_run
-from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.pipeline import Pipeline, reconstruct
+from autocar_ros.imaging.segmentation import Segmentation, segmenter_for
+from autocar_ros.pipeline import Pipeline, more_moments, reconstruct
 from autocar_ros.types import Frame, FramePair, GraphStatus, ViewAlignment
 from autocar_ros.vessels.reprojection import sample_edges
 
@@ -217,6 +217,41 @@ def test_phantom_meets_its_bars(data_dir, frame):
     precision = np.mean(KDTree(reference).query(points)[0] <= 3)
     assert recall >= 0.6
     assert precision >= 0.45
+
+
+def test_more_moments_confirm_what_is_there(rng):
+    """A false vessel in the masks of the first moment alone is left out, and the branch that it lacks is found."""
+    points, radius = fork()
+    ghost, pose_a, pose_b = curve((-30, -25, 20), (-28, -20, -20)), c_arm(-30, 20), c_arm(40, -10)
+    false = np.vstack([points[:250], ghost]), np.append(radius[:250], np.full(len(ghost), 1.5))
+    first, whole = pair_of(*false, pose_a, pose_b), fork_pair()
+    graph = reconstruct(first, more=[whole] * 4).graph
+    check_tree(graph)
+    assert np.quantile(KDTree(points).query(graph.position)[0], 0.95) < 1.5
+    assert np.quantile(KDTree(graph.position).query(points)[0], 0.95) < 2.0
+    alone = reconstruct(first).graph
+    assert KDTree(points).query(alone.position)[0].max() > 10
+    broken = replace(whole, mask_a=np.zeros_like(whole.mask_a))
+    assert len(reconstruct(whole, more=[broken] * 4).graph) == len(reconstruct(whole).graph)  # such pairs do not count
+
+
+def test_more_moments_of_recorded_runs():
+    """Still frames are taken and moved ones are not; every pair keeps poses and stamps."""
+    points, radius = fork()
+    poses = c_arm(-30, 20), c_arm(40, -10)
+    moved = [np.zeros(3), np.array([0.2, 0, 0]), np.array([0, 8.0, 8.0])]
+    runs = tuple(np.stack([render(points + shift, radius, pose) for shift in moved]) for pose in poses)
+
+    class AsTheyAre:
+        def segment(self, image):
+            return Segmentation(image, np.zeros_like(image))
+
+    pair = FramePair(1, 2, runs[0][0], runs[1][0], *poses)
+    (more,) = more_moments(pair, runs, (0, 0), AsTheyAre())
+    np.testing.assert_array_equal(more.mask_a, runs[0][1])
+    np.testing.assert_array_equal(more.mask_b, runs[1][1])
+    assert (more.stamp_a_ns, more.stamp_b_ns, more.pose_b) == (1, 2, poses[1])
+    assert more_moments(pair, runs, (0, 0), AsTheyAre(), 1) == []
 
 
 def test_coarser_voxels_are_fewer():

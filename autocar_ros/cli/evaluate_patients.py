@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.reconstruct import Align, AlignOption, Method
+from autocar_ros.cli.reconstruct import Align, AlignOption, Method, MomentsOption
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.patients import Name, Outcome, Pairing, Recorded, figures_of, find_trials, judge, record
@@ -20,7 +20,7 @@ from autocar_ros.evaluation.segmentation import METHODS, load_segmenters
 from autocar_ros.evaluation.third_view import NEAR
 from autocar_ros.figures.third_view import Panel, draw_outcomes, draw_panels
 from autocar_ros.geometry.alignment import corrected
-from autocar_ros.pipeline import reconstruct
+from autocar_ros.pipeline import MOMENTS, reconstruct
 from autocar_ros.sbp.prediction import network_for
 
 TITLE = "Patients in a third view"
@@ -53,6 +53,7 @@ def patients(
         Method, typer.Option(help="How a pair is reconstructed, as of `autocar reconstruct`.")
     ] = Method.NETWORK,
     align: AlignOption = Align.SHIFT,
+    moments: MomentsOption = MOMENTS,
 ) -> None:
     """Reconstruct from two runs of a patient; see how well the graph fits a third run of the same artery.
 
@@ -75,10 +76,10 @@ def patients(
             bar.advance(task)
         bar.update(task, description="Reconstructing")
         for trial in trials:
-            outcomes.append(judge(trial, recorded, pairing, segmenter, rebuild, align.how))
+            outcomes.append(judge(trial, recorded, pairing, segmenter, rebuild, align.how, moments))
             bar.advance(task)
     protocol = {"name": "patients", "pairing": str(pairing), "segmentation": name, "method": str(method),
-                "align": str(align), "near_mm": NEAR}  # fmt: skip
+                "align": str(align), "moments": moments, "near_mm": NEAR}  # fmt: skip
     _write(out, outcomes, protocol)
 
 

@@ -37,7 +37,7 @@ def stenosis(
     out: Annotated[Path, typer.Option(help="Folder for metrics.json, report.html and the picture.")],
     cases: Annotated[int, typer.Option(min=1, help="Number of simulated trees.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first tree; the others follow.")] = 3000,
-    methods: Annotated[str, typer.Option(help="Reconstructions, with commas; see `static`.")] = "lifting",
+    methods: Annotated[str, typer.Option(help="Reconstructions, with commas; see `static`.")] = "sbp,lifting",
     models: Annotated[
         Path | None, typer.Option(help="Folder with NAME.safetensors of the methods; the package's unless given.")
     ] = None,

@@ -28,7 +28,7 @@ from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.imaging.dicom import XrayRun, read_run
 from autocar_ros.imaging.pictures import write_mask
 from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.pipeline import aligned
+from autocar_ros.pipeline import MOMENTS, aligned, more_moments
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
 from autocar_ros.sync.runs import RunPair, observe_dicom, pair_runs
@@ -38,6 +38,10 @@ from autocar_ros.vessels.export import save_graph
 Spacing = Annotated[float | None, typer.Option(min=0.001, help="Pixel spacing at the detector, mm; replaces the tag.")]
 WITHOUT = "from 0. Without it, chosen by heart phase and contrast."
 FrameA = Annotated[int | None, typer.Option(min=0, help=f"Frame of run A, {WITHOUT}")]
+MomentsOption = Annotated[
+    int,
+    typer.Option(min=1, help="Frames of each of two runs that show the vessels in the same place, used together."),
+]
 FrameB = Annotated[int | None, typer.Option(min=0, help=f"Frame of run B, {WITHOUT}")]
 
 
@@ -80,22 +84,24 @@ def reconstruct(
     weights: WeightsOption = None,
     segmentation: SegmentationOption = Segmentation.NETWORK,
     align: AlignOption = Align.SHIFT,
+    moments: MomentsOption = MOMENTS,
 ) -> None:
-    """Reconstruct the vessel graph from one frame each of two DICOM runs or more.
+    """Reconstruct the vessel graph of one heart phase from two DICOM runs or more.
 
     Writes vessel_graph.json (metres), .vtp and .csv (mm), alignment.json, the masks, overlays and a 3D view. Frames of
     equal heart phase and full contrast are chosen, by the ECG or the motion of the vessels; of still runs the fullest
-    ones. Of three runs or more all that fit the first one's phase and agree with another are used, each with its table
+    ones. Other frames of two runs that show the vessels in the same place have to confirm what is found. Of three runs
+    or more all that fit the first one's phase and agree with another are used, one frame each, each with its table
     shift, and every vessel has to be in all masks that look at its place.
     """
     if len(run) < 2:
         raise InvalidInputError(f"{run[0]}: need two runs or more, from angles at least 25 degrees apart")
     config = ReconstructionConfig(method=str(method), weights=str(weights or ""))
     network, segmenter = network_for(config), segmenter_for(SegmentationConfig(method=str(segmentation)))
-    frames = [frame_a, frame_b] + [None] * (len(run) - 2)
+    wanted = [frame_a, frame_b] + [None] * (len(run) - 2)
     with progress() as bar:
         task = bar.add_task("Reading", total=5)
-        runs = [_read(path, pixel_spacing, frame) for path, frame in zip(run, frames, strict=True)]
+        runs = [_read(path, pixel_spacing, frame) for path, frame in zip(run, wanted, strict=True)]
         if len(runs) > 2:
             shots, left_out = choose_shots(run, runs, frame_a, frame_b)
             bar.update(task, advance=2, description="Reconstructing")
@@ -116,11 +122,13 @@ def reconstruct(
             first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, chosen.phase_a, chosen.phase_b, chosen.source, True
         )
         pair = aligned(pair, (first.image, second.image), align.how)
-        graph = reconstruct_pair(pair, config, network).graph
+        frames = (chosen.frame_a, chosen.frame_b)
+        more = more_moments(pair, (runs[0].images, runs[1].images), frames, segmenter, moments)
+        graph = reconstruct_pair(pair, config, network, more).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))
         bar.advance(task)
-    _summary(graph, pair, chosen, out)
+    _summary(graph, pair, chosen, 1 + len(more), out)
 
 
 def _read(path: Path, pixel_spacing: float | None, frame: int | None) -> XrayRun:
@@ -186,7 +194,7 @@ def _summary_of_many(many: ManyRuns, out: Path) -> None:
     console.print(f"written to {escape(str(out))}", highlight=False)
 
 
-def _summary(graph: VesselGraph, pair: FramePair, chosen: RunPair, out: Path) -> None:
+def _summary(graph: VesselGraph, pair: FramePair, chosen: RunPair, moments: int, out: Path) -> None:
     step = np.linalg.norm(graph.position[graph.edges[:, 0]] - graph.position[graph.edges[:, 1]], axis=1)
     table = Table("", "plane A", "plane B")
     table.add_row("median distance of graph and centreline, px", *(f"{value:.2f}" for value in graph.residual))
@@ -195,6 +203,8 @@ def _summary(graph: VesselGraph, pair: FramePair, chosen: RunPair, out: Path) ->
     console.print(table)
     skew = f"; residual skew {1000 * chosen.residual_skew:+.0f} ms" if np.isfinite(chosen.residual_skew) else ""
     console.print(f"frames {chosen.frame_a} and {chosen.frame_b}: {chosen.reason}{skew}", highlight=False)
+    if moments > 1:
+        console.print(f"{moments} pairs of frames that show the vessels in the same place", highlight=False)
     console.print(
         f"{len(graph)} nodes, {len(graph.branch_label)} branches, {step.sum():.0f} mm of vessel; views "
         f"{np.degrees(angle_between(pair.pose_a, pair.pose_b)):.0f} degrees apart; {graph.processing_time:.2f} s",

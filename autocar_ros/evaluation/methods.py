@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Prediction(NamedTuple):
     graph: VesselGraph
 
 
-Method = Callable[[FramePair], Prediction]
+Method = Callable[..., Prediction]  # of a pair, and for those of `TOGETHER` `more` pairs of the same moment
 Errors = Callable[[FramePair, VesselGraph], dict[str, float]]  # shares of the errors, given the truth
 
 
@@ -115,8 +115,10 @@ def _of_dense(path: Path) -> Method:
     return partial(_dense, load_dense(path))
 
 
-def _reconstructed(pair: FramePair, network: SbpNetwork | None = None) -> Prediction:
-    return Prediction(*reconstruct(pair, CONFIG, network))
+def _reconstructed(
+    pair: FramePair, network: SbpNetwork | None = None, more: Sequence[FramePair] = ()
+) -> Prediction:
+    return Prediction(*reconstruct(pair, CONFIG, network, more))
 
 
 def _dense(network: DenseNetwork, pair: FramePair) -> Prediction:
@@ -147,3 +149,4 @@ METHODS = {
     **{f"dense_{v}": Entry(_of_dense, f"dense --variant {v}") for v in ("L1", "L3", "L4", "L5", "L6")},
     "visual_hull": Entry(lambda _: _hull),
 }
+TOGETHER = ("sbp", "sbp_uniform", "sbp_no_lifting", "lifting")  # take several pairs of one moment

@@ -15,7 +15,7 @@ from autocar_ros.evaluation.third_view import Shot, ThirdView, by_chance, third_
 from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
 from autocar_ros.imaging.segmentation import Segmenter
-from autocar_ros.pipeline import Reconstruction, aligned
+from autocar_ros.pipeline import MOMENTS, Reconstruction, aligned, more_moments
 from autocar_ros.sync.beats import apart
 from autocar_ros.sync.runs import ObservedRun, known_frames, observe_run, pair_runs, vessels_of
 from autocar_ros.types import CArmPose, FramePair, Image, VesselGraph, ViewAlignment
@@ -114,10 +114,14 @@ def judge(
     recorded: Mapping[Name, Recorded],
     pairing: Pairing,
     segmenter: Segmenter,
-    rebuild: Callable[[FramePair], Reconstruction],
+    rebuild: Callable[..., Reconstruction],
     how: How | None = "shift",
+    moments: int = MOMENTS,
 ) -> Outcome:
-    """Choose frames, align them (not with `how` None), reconstruct, and look at the graph in the third view."""
+    """Choose frames, align them (not with `how` None), reconstruct, and look at the graph in the third view.
+
+    `rebuild` is `pipeline.reconstruct` of a pair and `more` of them, up to `moments` in all.
+    """
     a, b, c = runs = [recorded[name] for name in trial]
     moment = choose(a.frames, b.frames, c.frames, pairing)
     images = [run.images[frame] for run, frame in zip(runs, moment.frames, strict=True)]
@@ -128,7 +132,8 @@ def judge(
     pair = aligned(pair, (first.image, second.image), how)
     start = (trial, moment, (first, second, third), pair.alignment or ViewAlignment())
     try:
-        graph = rebuild(pair).graph
+        more = more_moments(pair, (a.images, b.images), moment.frames[:2], segmenter, moments)
+        graph = rebuild(pair, more=more).graph
     except ReconstructionError:
         return Outcome(*start, None, None, None)
     return Outcome(*start, graph, third_view(graph, third), by_chance(graph, third))

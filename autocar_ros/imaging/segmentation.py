@@ -98,6 +98,12 @@ class NetworkSegmenter:
         return chances[:, : -(-rows // ANSWER), : -(-columns // ANSWER)]
 
 
+def masks_around(images: Image, frame: int, segmenter: Segmenter, most: int = 121) -> dict[int, Mask]:
+    """Vessel masks of the frames of a run (F, rows, columns) nearest to one, at most so many, by number of frame."""
+    near = np.argsort(np.abs(np.arange(len(images)) - frame), kind="stable")[:most]
+    return {int(k): segmenter.segment(images[k]).vessel for k in near}
+
+
 def load_network(weights: str = "") -> VesselNetwork:
     """Network with the weights of a file, or with those that come with the package.
 

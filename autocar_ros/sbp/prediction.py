@@ -12,14 +12,14 @@ import torch
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.sbp.fusion import fuse
+from autocar_ros.sbp.fusion import fuse, mean_in_cells
 from autocar_ros.sbp.lifting import HALF_SURE
 from autocar_ros.sbp.network import KIND, Architecture, SbpNetwork, Stage
 from autocar_ros.sbp.observation import Evidence, Observation, evidence
 from autocar_ros.sparse.backends import choose_backend
 from autocar_ros.sparse.layers import use_backend
 from autocar_ros.sparse.voxels import Voxels
-from autocar_ros.types import FloatArray, IntArray, SparseVolume
+from autocar_ros.types import SparseVolume
 from autocar_ros.vessels.graph import NOTHING_IN_COMMON, Cloud
 from autocar_ros.vessels.radius import fill_unknown, fuse_radius, view_radius
 from autocar_ros.vessels.skeleton import Centreline
@@ -28,7 +28,6 @@ from autocar_ros.weights import bundled_weights, check_device, load_model
 POSSIBLE = 0.2  # occupancy from which a voxel takes part in the graph, which carries its confidence
 GUIDANCE = 0.4  # of the predicted centreness, added to what leads a path through a gap
 RIDGE = 0.8  # of the largest centreness around: below it a voxel is off the centreline
-CELL = 1.0  # mm; ridge voxels of one such cell make one point
 EPSILON = 1e-6  # keeps logits finite
 LEAST_SHOWN = 0.05  # occupancy; voxels below are left out
 _log = logging.getLogger(__name__)
@@ -124,7 +123,7 @@ def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], came
     near = near[ridge] ** 2 + 1e-9 * (near[ridge] > 0)
     places = np.vstack([index, np.zeros(3)])[around[ridge]] + 0.5
     points = volume.origin + volume.voxel_size * (near[..., None] * places).sum(1) / near.sum(1, keepdims=True)
-    points, chance = _thin_out(points, chance[ridge])
+    points, (chance,) = mean_in_cells(np.column_stack([points, chance[ridge]]))
     of_views = [view_radius(points, line, camera) for line, camera in zip(lines, cameras, strict=True)]
     radius = fuse_radius(*of_views)
     radius = fill_unknown(radius, np.arange(len(radius), dtype=float), 1.0)
@@ -146,14 +145,3 @@ def guided(hull: SparseVolume, predicted: SparseVolume) -> SparseVolume:
     np.maximum.at(largest, tuple((inside - low).T), predicted.centreness)
     led = largest[tuple((hull.voxels - low).T)]
     return replace(hull, centreness=hull.centreness + GUIDANCE * led)
-
-
-def _thin_out(points: FloatArray, chance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean of the points (N, 3) and of their chances (N,) in every cell."""
-    cell: IntArray = np.floor(points / CELL).astype(np.int64)
-    cell -= cell.min(0)
-    _, label = np.unique(np.ravel_multi_index(tuple(cell.T), tuple(cell.max(0) + 1)), return_inverse=True)
-    label = label.reshape(-1)
-    count = np.bincount(label)
-    columns = [np.bincount(label, values) / count for values in (*points.T, chance)]
-    return np.stack(columns[:3], 1), np.asarray(columns[3])

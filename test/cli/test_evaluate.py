@@ -93,6 +93,7 @@ def test_phantom(autocar, data_dir, tmp_path):
         assert found[name]["recall_3mm"]["mean"] > 0.4
         assert found[name]["precision_3mm"]["mean"] > 0.4
         assert found[name]["recall_3mm"]["n"] >= 10
+        assert found[f"{name}_together"]["recall_3mm"]["mean"] > found[name]["recall_3mm"]["mean"]
     assert (tmp_path / "graph_and_reference.png").exists()
 
 
@@ -106,7 +107,7 @@ def test_stenosis(autocar, tmp_path):
     result = autocar("evaluate", "stenosis", "--cases", 1, "--seed", 3001, "--out", tmp_path)
     assert result.exit_code == 0, result.output
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert set(metrics["methods"]) == {"true centreline", "lifting"}
+    assert set(metrics["methods"]) == {"true centreline", "sbp", "lifting"}
     best = metrics["methods"]["true centreline"]
     assert best["trees"] == 1
     assert best["radius_error_mm"] < 0.04

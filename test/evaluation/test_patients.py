@@ -75,7 +75,7 @@ def test_a_reconstruction_that_fails_counts_nothing():
     frames = observed([np.nan] * 2, [True] * 2)
     recorded = {("p", r.name): Recorded(image, r.pose, frames) for r in map(run, (0, 30, 60))}
 
-    def failing(pair):
+    def failing(pair, more):
         raise ReconstructionError("no vessel in common")
 
     outcome = judge(Trial(*recorded), recorded, Pairing.PHASE, Bars(), failing)
