@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.alignment import How, Sighting, align, corrected, sighting
 from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
 from autocar_ros.imaging.enhance import absorption
-from autocar_ros.imaging.segmentation import Segmenter, masks_around, segmenter_for
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.sbp.backproject import GAP_VOXEL, hull, tube_volume
 from autocar_ros.sbp.fusion import confirmed
 from autocar_ros.sbp.network import SbpNetwork
@@ -39,6 +39,8 @@ from autocar_ros.vessels.measure import measure_graph
 WIDEST = 60  # px: wider dark things are no vessels
 MOMENTS = 10  # pairs of frames that show the vessels in the same place, at most
 POOR_COVERAGE = 0.5  # a new graph that explains less of a mask is DEGRADED
+
+Masks = Mapping[int, Mask]  # of a recorded run, by frame
 
 
 class Reconstruction(NamedTuple):
@@ -127,20 +129,16 @@ def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shi
 
 
 def more_moments(
-    pair: FramePair, runs: tuple[Image, Image], frames: tuple[int, int], segmenter: Segmenter, most: int = MOMENTS
+    pair: FramePair, masks: tuple[Masks, Masks], frames: tuple[int, int], most: int = MOMENTS
 ) -> list[FramePair]:
     """Pairs of other frames of two recorded runs that show the vessels in the same place, the most alike first.
 
     Parameters
     ----------
     pair : of `frames`; the others get its poses, stamps and phases
-    runs : (F, rows, columns) each
-    frames : of each run, the one in the pair
+    masks : of each run by frame, those of `frames` among them (`imaging.segmentation.masks_around`)
     most : pairs, together with the given one
     """
-    if most < 2:
-        return []
-    masks = [masks_around(images, frame, segmenter) for images, frame in zip(runs, frames, strict=True)]
     sizes = mm_per_pixel(pair.pose_a), mm_per_pixel(pair.pose_b)
     a, b = (alike_frames(m, k, size, most) for m, k, size in zip(masks, frames, sizes, strict=True))
     both = [(a[k % len(a)], b[k % len(b)]) for k in range(max(len(a), len(b)))]

@@ -18,7 +18,7 @@ from autocar_ros.geometry.carm import shift_image
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.rigid import rigid_register
 from autocar_ros.imaging.dicom import read_run
-from autocar_ros.imaging.segmentation import Segmentation, segmenter_for
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import Pipeline, more_moments, reconstruct
 from autocar_ros.types import Frame, FramePair, GraphStatus, ViewAlignment
 from autocar_ros.vessels.reprojection import sample_edges
@@ -240,18 +240,16 @@ def test_more_moments_of_recorded_runs():
     points, radius = fork()
     poses = c_arm(-30, 20), c_arm(40, -10)
     moved = [np.zeros(3), np.array([0.2, 0, 0]), np.array([0, 8.0, 8.0])]
-    runs = tuple(np.stack([render(points + shift, radius, pose) for shift in moved]) for pose in poses)
-
-    class AsTheyAre:
-        def segment(self, image):
-            return Segmentation(image, np.zeros_like(image))
-
-    pair = FramePair(1, 2, runs[0][0], runs[1][0], *poses)
-    (more,) = more_moments(pair, runs, (0, 0), AsTheyAre())
-    np.testing.assert_array_equal(more.mask_a, runs[0][1])
-    np.testing.assert_array_equal(more.mask_b, runs[1][1])
+    a, b = ({k: render(points + shift, radius, pose) for k, shift in enumerate(moved)} for pose in poses)
+    pair = FramePair(1, 2, a[0], b[0], *poses)
+    (more,) = more_moments(pair, (a, b), (0, 0))
+    np.testing.assert_array_equal(more.mask_a, a[1])
+    np.testing.assert_array_equal(more.mask_b, b[1])
     assert (more.stamp_a_ns, more.stamp_b_ns, more.pose_b) == (1, 2, poses[1])
-    assert more_moments(pair, runs, (0, 0), AsTheyAre(), 1) == []
+    assert more_moments(pair, (a, b), (0, 0), 1) == []
+    # one run stands still, the other does not: its one frame serves again
+    (again,) = more_moments(pair, (a, {0: b[0], 1: b[2]}), (0, 0))
+    np.testing.assert_array_equal(again.mask_b, b[0])
 
 
 def test_coarser_voxels_are_fewer():

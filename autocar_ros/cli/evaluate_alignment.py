@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
 from rich.table import Table
 
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.reconstruct import Method, MethodOption
+from autocar_ros.cli.reconstruct import Method, MethodOption, MomentsOption
 from autocar_ros.cli.segment import Method as Segmentation
 from autocar_ros.cli.segment import MethodOption as SegmentationOption
 from autocar_ros.config import ReconstructionConfig, SegmentationConfig
@@ -24,8 +24,8 @@ from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.joint_alignment import align_runs
-from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.pipeline import aligned, frame_sighting, reconstruct
+from autocar_ros.imaging.segmentation import masks_around, segmenter_for
+from autocar_ros.pipeline import MOMENTS, aligned, frame_sighting, more_moments, reconstruct
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.prediction import network_for
@@ -34,7 +34,28 @@ from autocar_ros.types import CArmPose, FramePair, Image, Mask, VesselGraph
 ANGLE = 25.0  # degrees between two views from which on they are judged
 # poses as registered; as reported; these aligned in two ways
 TRIALS: dict[str, How | None] = {"told": None, "reported": None, "shift": "shift", "full": "full"}
-Shown = tuple[RegisteredView, Mask]  # a view, and the vessels of its middle frame
+
+
+class Shown(NamedTuple):
+    """A view, and the vessels of its frames; the middle one is the one that is aligned."""
+
+    view: RegisteredView
+    masks: dict[int, Mask]
+
+    @property
+    def middle(self) -> int:
+        """Frame."""
+        return len(self.view.images) // 2
+
+    @property
+    def image(self) -> Image:
+        """Middle frame."""
+        return self.view.images[self.middle]
+
+    @property
+    def mask(self) -> Mask:
+        """Its vessels."""
+        return self.masks[self.middle]
 
 
 def alignment(
@@ -44,13 +65,15 @@ def alignment(
     out: Annotated[Path, typer.Option(help="Folder for metrics.json.")],
     method: MethodOption = Method.NETWORK,
     segmentation: SegmentationOption = Segmentation.NETWORK,
+    moments: MomentsOption = MOMENTS,
 ) -> None:
     """Align every two views of a registered phantom that are at least 25 degrees apart; reconstruct from them.
 
     The error of the shift across the epipolar lines, given plane A as registered and plane B as reported; and recall
     and precision of the graph at 3 mm after the best rigid fit: told the registered shifts of both views, with both
-    poses as reported, and with these aligned. One frame of each view, the middle one. Then the same of every three
-    views and more, told and with all table shifts solved together, as `autocar reconstruct` does with so many runs.
+    poses as reported, and with these aligned. Aligned by the middle frame of each view, reconstructed with the others
+    to confirm it, as `autocar reconstruct` does. Then the same of the middle frames of every three views and more,
+    told and with all table shifts solved together, as `autocar reconstruct` does with so many runs.
     """
     segmenter = segmenter_for(SegmentationConfig(method=str(segmentation)))
     config = ReconstructionConfig(method=str(method))
@@ -60,23 +83,24 @@ def alignment(
         task = bar.add_task("Segmenting", total=len(views) + len(TRIALS) * len(views) * (len(views) - 1) // 2)
         shown: list[Shown] = []
         for view in views:
-            shown.append((view, segmenter.segment(_middle(view)).vessel))
+            shown.append(Shown(view, masks_around(view.images, len(view.images) // 2, segmenter)))
             bar.advance(task)
         bar.update(task, description="Reconstructing")
         rows = []
         for first, second in combinations(shown, 2):
-            angle = float(np.degrees(angle_between(first[0].pose, second[0].pose)))
+            angle = float(np.degrees(angle_between(first.view.pose, second.view.pose)))
             if angle >= ANGLE:
-                scores = _scores(first, second, config, network, reference)
-                rows.append({"views": f"{first[0].name} {second[0].name}", "angle_deg": angle} | scores)
+                scores = _scores(first, second, moments, config, network, reference)
+                rows.append({"views": f"{first.view.name} {second.view.name}", "angle_deg": angle} | scores)
             bar.advance(task, len(TRIALS))
         many = []
         for some in _groups(shown):
             bar.update(task, description=f"{len(some)} views")
-            many.append({"views": " ".join(view.name for view, _ in some)} | _many(some, config, network, reference))
+            many.append({"views": " ".join(each.view.name for each in some)} | _many(some, config, network, reference))
     if not rows:
         raise InvalidInputError(f"{data}: no two views are at least {ANGLE:g} degrees apart")
-    protocol = {"name": "alignment", "method": str(method), "segmentation": str(segmentation), "angle_deg": ANGLE}
+    protocol = {"name": "alignment", "method": str(method), "segmentation": str(segmentation), "angle_deg": ANGLE,
+                "moments": moments}  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "metrics.json", {"protocol": protocol, "pairs": rows, "many": many, **provenance(None)})
     terminal().print(_table(rows))
@@ -86,12 +110,17 @@ def alignment(
 
 
 def _scores(
-    first: Shown, second: Shown, config: ReconstructionConfig, network: SbpNetwork | None, reference: VesselGraph
+    first: Shown,
+    second: Shown,
+    moments: int,
+    config: ReconstructionConfig,
+    network: SbpNetwork | None,
+    reference: VesselGraph,
 ) -> dict[str, Any]:
     """Shift found against the registered one in px, and recall and precision of every trial."""
-    (a, _), (b, _) = first, second
+    a, b = first.view, second.view
     true = np.subtract(b.pose.center, b.reported.center)
-    given = aligned(_pair(first, second, (a.pose, b.reported)), (_middle(a), _middle(b)))
+    given = aligned(_pair(first, second, (a.pose, b.reported)), (first.image, second.image))
     assert given.alignment is not None
     across = epipolar_fan(a.pose, b.reported).across
     across = across / np.linalg.norm(across)
@@ -102,9 +131,10 @@ def _scores(
     }
     for trial, how in TRIALS.items():
         pair = _pair(first, second, (a.pose, b.pose) if trial == "told" else (a.reported, b.reported))
-        pair = aligned(pair, (_middle(a), _middle(b)), how)
+        pair = aligned(pair, (first.image, second.image), how)
+        more = more_moments(pair, (first.masks, second.masks), (first.middle, second.middle), moments)
         try:
-            score, _ = score_registered(reconstruct(pair, config, network).graph, reference)
+            score, _ = score_registered(reconstruct(pair, config, network, more).graph, reference)
             found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}
         except ReconstructionError as error:
             found[trial] = {"recall_3mm": 0.0, "precision_3mm": 0.0, "failed": str(error)}
@@ -120,14 +150,14 @@ def _many(
     some: Sequence[Shown], config: ReconstructionConfig, network: SbpNetwork | None, reference: VesselGraph
 ) -> dict[str, dict[str, Any]]:
     """Recall and precision from three views or more, told where they are and with their tables aligned."""
-    seen = [frame_sighting(_middle(view), mask, view.reported) for view, mask in some]
+    seen = [frame_sighting(each.image, each.mask, each.view.reported) for each in some]
     trials = {
-        "told": [view.pose for view, _ in some],
-        "aligned": align_runs(seen).corrected([view.reported for view, _ in some]),
+        "told": [each.view.pose for each in some],
+        "aligned": align_runs(seen).corrected([each.view.reported for each in some]),
     }
     found: dict[str, dict[str, Any]] = {}
     for trial, poses in trials.items():
-        graph = reconstruct_views([mask for _, mask in some], poses, config, network)
+        graph = reconstruct_views([each.mask for each in some], poses, config, network)
         score, _ = score_registered(graph, reference)
         found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}
     return found
@@ -142,11 +172,7 @@ def _table_of_many(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _pair(first: Shown, second: Shown, poses: tuple[CArmPose, CArmPose]) -> FramePair:
-    return FramePair(0, 0, first[1], second[1], *poses, key_frame=True)
-
-
-def _middle(view: RegisteredView) -> Image:
-    return view.images[len(view.images) // 2]
+    return FramePair(0, 0, first.mask, second.mask, *poses, key_frame=True)
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:

@@ -27,7 +27,7 @@ from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.imaging.dicom import XrayRun, read_run
 from autocar_ros.imaging.pictures import write_mask
-from autocar_ros.imaging.segmentation import segmenter_for
+from autocar_ros.imaging.segmentation import AROUND, masks_around, segmenter_for
 from autocar_ros.pipeline import MOMENTS, aligned, more_moments
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
@@ -116,14 +116,14 @@ def reconstruct(
             _frame(plane, k) for plane, k in zip(runs, (chosen.frame_a, chosen.frame_b), strict=True)
         )
         bar.update(task, advance=2, description="Segmenting")
-        masks = [segmenter.segment(frame.image).vessel for frame in (first, second)]
+        frames, looked_at = (chosen.frame_a, chosen.frame_b), AROUND if moments > 1 else 1
+        masks = [masks_around(r.images, k, segmenter, looked_at) for r, k in zip(runs, frames, strict=True)]
         bar.update(task, advance=1, description="Reconstructing")
-        pair = FramePair(
-            first.stamp_ns, second.stamp_ns, *masks, pose_a, pose_b, chosen.phase_a, chosen.phase_b, chosen.source, True
-        )
+        mask_a, mask_b = (of_run[k] for of_run, k in zip(masks, frames, strict=True))
+        phases = chosen.phase_a, chosen.phase_b, chosen.source
+        pair = FramePair(first.stamp_ns, second.stamp_ns, mask_a, mask_b, pose_a, pose_b, *phases, True)
         pair = aligned(pair, (first.image, second.image), align.how)
-        frames = (chosen.frame_a, chosen.frame_b)
-        more = more_moments(pair, (runs[0].images, runs[1].images), frames, segmenter, moments)
+        more = more_moments(pair, (masks[0], masks[1]), frames, moments)
         graph = reconstruct_pair(pair, config, network, more).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))

@@ -14,7 +14,7 @@ from autocar_ros.evaluation.picture_runs import PictureRun
 from autocar_ros.evaluation.third_view import Shot, ThirdView, by_chance, third_view
 from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
-from autocar_ros.imaging.segmentation import Segmenter
+from autocar_ros.imaging.segmentation import Segmenter, masks_around
 from autocar_ros.pipeline import MOMENTS, Reconstruction, aligned, more_moments
 from autocar_ros.sync.beats import apart
 from autocar_ros.sync.runs import ObservedRun, known_frames, observe_run, pair_runs, vessels_of
@@ -132,11 +132,19 @@ def judge(
     pair = aligned(pair, (first.image, second.image), how)
     start = (trial, moment, (first, second, third), pair.alignment or ViewAlignment())
     try:
-        more = more_moments(pair, (a.images, b.images), moment.frames[:2], segmenter, moments)
-        graph = rebuild(pair, more=more).graph
+        graph = rebuild(pair, more=_more(pair, (a, b), moment, segmenter, moments)).graph
     except ReconstructionError:
         return Outcome(*start, None, None, None)
     return Outcome(*start, graph, third_view(graph, third), by_chance(graph, third))
+
+
+def _more(
+    pair: FramePair, runs: tuple[Recorded, Recorded], moment: Moment, segmenter: Segmenter, moments: int
+) -> list[FramePair]:
+    if moments < 2:
+        return []
+    a, b = (masks_around(run.images, k, segmenter) for run, k in zip(runs, moment.frames, strict=False))
+    return more_moments(pair, (a, b), moment.frames[:2], moments)
 
 
 def figures_of(outcome: Outcome) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from autocar_ros.weights import bundled_weights, check_device, load_model, numbe
 
 LARGEST = 768  # px: larger frames are looked at in half, a third ... of their size
 SURE = 0.7  # an island of vessel must be as sure as this somewhere
+AROUND = 121  # frames of a run that are looked at for others like one
 SMALLEST = 16  # px: in a smaller image there is nothing to find
 
 
@@ -98,7 +99,7 @@ class NetworkSegmenter:
         return chances[:, : -(-rows // ANSWER), : -(-columns // ANSWER)]
 
 
-def masks_around(images: Image, frame: int, segmenter: Segmenter, most: int = 121) -> dict[int, Mask]:
+def masks_around(images: Image, frame: int, segmenter: Segmenter, most: int = AROUND) -> dict[int, Mask]:
     """Vessel masks of the frames of a run (F, rows, columns) nearest to one, at most so many, by number of frame."""
     near = np.argsort(np.abs(np.arange(len(images)) - frame), kind="stable")[:most]
     return {int(k): segmenter.segment(images[k]).vessel for k in near}

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from autocar_ros.cli import evaluate
 from autocar_ros.cli.cases import static_case
 from autocar_ros.cli.evaluate import _median_case, _names
 from autocar_ros.cli.scoring import score_cases
@@ -84,7 +85,8 @@ def test_several_processes_give_the_same_scores():
     assert one == two
 
 
-def test_phantom(autocar, data_dir, tmp_path):
+def test_phantom(autocar, data_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "TOGETHER_EACH", 5)
     command = ("evaluate", "phantom", "--data", data_dir / "phantom", "--out", tmp_path, "--methods", "sbp,lifting")
     result = autocar(*command)
     assert result.exit_code == 0, result.stderr
