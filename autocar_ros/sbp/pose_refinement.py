@@ -71,7 +71,7 @@ def refine_moments(
     reconstruction: ReconstructionConfig,
     alignment: AlignmentConfig,
 ) -> ViewAlignment:
-    """As `refine` does "full", of several moments together, each measured coarsely in a tenth of the time.
+    """As `refine` does "full", of several moments together, each measured coarsely in a sixth of the time.
 
     How well both planes agree along epipolar lines counts, too: lifting measured coarsely would give it up. Under a
     right pose a search gains by chance, the less the more moments must agree: so does what it must gain.
