@@ -28,6 +28,7 @@ from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import observe
 from autocar_ros.sbp.pose_refinement import refine
 from autocar_ros.sbp.prediction import guided, network_for, pair_cloud
+from autocar_ros.sbp.refiner import Refiner
 from autocar_ros.sync.alignment import Aligner
 from autocar_ros.sync.pairing import Pairing
 from autocar_ros.tracking.tracker import Tracker
@@ -72,6 +73,7 @@ class Pipeline:
         self.pairing = Pairing(synchronization or SynchronizationConfig())
         self.aligner = Aligner(alignment)
         self.reconstruction = reconstruction or ReconstructionConfig()
+        self.refiner = Refiner(self.reconstruction, alignment or AlignmentConfig())
         self.network = network_for(self.reconstruction)
         self.tracker = Tracker(tracking or TrackingConfig())
         self.graph: VesselGraph | None = None
@@ -94,6 +96,10 @@ class Pipeline:
         if pair.key_frame or self.graph is None:
             try:
                 new, self.problem = reconstruct(pair, self.reconstruction, self.network).graph, ""
+                # ... which show better where plane B looks from: for the next pairs
+                refined = self.refiner.offer(pair) if pair.key_frame else None
+                if refined is not None:
+                    self.aligner.adopt(refined)
             except ReconstructionError as error:
                 self.problem = str(error)
         # 5. The living graph follows every pair

@@ -180,6 +180,21 @@ def test_pipeline_aligns_plane_b(rng):
     assert error("off") > 3.0
 
 
+def test_pipeline_adopts_what_its_key_frames_refine(rng, monkeypatch):
+    pair, offered = fork_pair(), []
+    pipeline = Pipeline(pair.pose_a, pair.pose_b, alignment=AlignmentConfig(align="full"))
+
+    def offer(seen):
+        offered.append(seen.alignment)
+        return replace(seen.alignment, primary=0.002)
+
+    monkeypatch.setattr(pipeline.refiner, "offer", offer)
+    for k in range(3):
+        pipeline.step(*(Frame(k * 900_000_000, xray(m, rng)) for m in (pair.mask_a, pair.mask_b)))
+    assert pipeline.aligner.refinements == len(offered) > 0
+    assert pipeline.aligner.correct(pair).alignment.primary == 0.002
+
+
 def test_a_doubtful_alignment_makes_a_reconstruction_degraded():
     graph = reconstruct(replace(fork_pair(), alignment=ViewAlignment(reason="two shifts fit alike"))).graph
     assert graph.status == GraphStatus.DEGRADED

@@ -24,6 +24,7 @@ from autocar_ros.evaluation.perturbation import (
     curves,
     misread,
     recognition,
+    score_online,
     score_pair,
     score_sequence,
     score_watch,
@@ -53,6 +54,7 @@ MOMENT = 1.0, 11.0  # s of the scene between which plane A of a pair of two phas
 SHOWN = (
     "recall_2mm", "precision_2mm", "error_median_mm", "error_median_scaled_mm", "coverage", "ok", "wrong_though_ok",
     "failed", "confidence", "recognized", "doubted_share", "moves", "pairs", "left_mm",
+    "refinements", "refinement_s",
 )  # fmt: skip
 HOW_SCORED = (
     "Mean and standard deviation over the cases: still pairs after the best rigid fit (scaled: fit of motion and size, "
@@ -61,7 +63,8 @@ HOW_SCORED = (
     "across its epipolar lines, or its angles and distances corrected, too. Coverage: share of the true vessels that "
     "the graph reaches in view A. OK: status of the graph; wrong though ok: its median error is above 2 mm. Runs of "
     "another phase, of another artery and with a table move are watched pair by pair, too: recognized (at size 0: "
-    "false alarms), share of the pairs in doubt, moves noticed, pairs until then, mm left across the epipolar lines."
+    "false alarms), share of the pairs in doubt, moves noticed, pairs until then, mm left across the epipolar lines. "
+    "Runs aligned as they go on: the last pair, refinements by reprojection that were adopted, s of the longest."
 )
 
 Row = dict[str, Any]
@@ -101,6 +104,8 @@ def score_case(kind: Kind, seed: int, rebuild: Rebuild, aligns: Sequence[str] = 
         scored: list[Callable[..., dict[str, float]]] = []  # by alignment
         if kind == Kind.FRAMES:
             scored.append(partial(score_sequence, list(dropped_sequence(seed, level)), rebuild=rebuild))
+        elif kind == Kind.ONLINE:
+            scored.append(partial(score_online, *online_run(seed, level), rebuild=rebuild))
         elif kind != Kind.JUMP:
             scored.append(partial(score_pair, *disturbed_case(kind, seed, level), rebuild=rebuild))
         if kind in WATCHED:
@@ -130,11 +135,14 @@ def watched_run(kind: Kind, seed: int, level: float) -> tuple[list[FramePair], C
 
     Heart rate, breathing, damage of the masks and errors of the reported poses are drawn as for `evaluate dynamic`;
     contrast arrives at the start. Pairs are made with an ECG, which in `Kind.PHASE` does not tell that plane B is late.
+    In `Kind.ONLINE` the reported poses have no other errors.
     """
-    c = draw_conditions(seed)
+    c, online = draw_conditions(seed), kind == Kind.ONLINE
+    errors = {"plane_b_turn": level, "plane_b_shift": float(np.interp(level, kind.levels, POSE_SHIFT))} if online else {
+        "pose_angle_error": c.pose_angle, "pose_shift_error": c.pose_shift
+    }  # fmt: skip
     config = SimulationConfig(
-        seed=seed, tree=c.tree, views="random", heart_rate=c.heart_rate, breathing=c.breathing,
-        pose_angle_error=c.pose_angle, pose_shift_error=c.pose_shift,
+        seed=seed, tree=c.tree, views="random", heart_rate=c.heart_rate, breathing=c.breathing, **errors,
         table_move=level if kind == Kind.JUMP else 0.0, table_move_time=START + MOVE,
     )  # fmt: skip
     scene, pairing, rng = Scene(config), Pairing(), np.random.default_rng([seed, 7])
@@ -158,6 +166,17 @@ def watched_run(kind: Kind, seed: int, level: float) -> tuple[list[FramePair], C
         pairs.append(pair)
     moved = round((START + MOVE) * NANOSECONDS) if kind == Kind.JUMP else None
     return pairs, scene.true_pose("b"), moved
+
+
+def online_run(seed: int, level: float) -> tuple[list[FramePair], VesselGraph, tuple[CArmPose, CArmPose]]:
+    """Run whose plane B is wrong; the true vessels that the last pair shows; and the true poses."""
+    pairs, true_b, _ = watched_run(Kind.ONLINE, seed, level)
+    c = draw_conditions(seed)
+    scene = Scene(SimulationConfig(
+        seed=seed, tree=c.tree, views="random", heart_rate=c.heart_rate, breathing=c.breathing
+    ))  # fmt: skip
+    scene.contrast = Contrast(start=START - INFLOW)
+    return pairs, visible_part(scene.truth(pairs[-1].stamp_a_ns / NANOSECONDS)), (scene.true_pose("a"), true_b)
 
 
 def dropped_sequence(seed: int, dropped: float) -> Iterator[Exposure]:

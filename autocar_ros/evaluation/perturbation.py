@@ -6,6 +6,7 @@ case stays the same patient in the same views.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
@@ -25,6 +26,7 @@ from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.rigid import similarity_register
 from autocar_ros.sbp.pose_refinement import refine
+from autocar_ros.sbp.refiner import Refiner
 from autocar_ros.sync.alignment import Aligner
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import CArmPose, FramePair, GraphStatus, VesselGraph
@@ -40,6 +42,7 @@ class Kind(StrEnum):
     """What is disturbed."""
 
     POSE = "pose"
+    ONLINE = "online"
     ANGLE = "angle"
     SHIFT = "shift"
     DAMAGE = "damage"
@@ -61,6 +64,7 @@ class Kind(StrEnum):
 
 _LABELS = {
     Kind.POSE: "plane B wrong by [deg], its table by 0, 5, 10, 20, 30 mm",
+    Kind.ONLINE: "the same in a run, aligned as it goes on",
     Kind.ANGLE: "view of plane B wrong by [deg]",
     Kind.SHIFT: "table of plane B shifted by [mm]",
     Kind.DAMAGE: "damage of the masks (gaps, false vessels, catheter)",
@@ -69,9 +73,10 @@ _LABELS = {
     Kind.JUMP: "table of plane B moved in mid-run by [mm]",
     Kind.FRAMES: "share of the frames dropped",
 }
-POSE_SHIFT = 0.0, 5.0, 10.0, 20.0, 30.0  # mm, of every level of `Kind.POSE`
+POSE_SHIFT = 0.0, 5.0, 10.0, 20.0, 30.0  # mm, of every level of `Kind.POSE` and `Kind.ONLINE`
 _LEVELS: dict[Kind, tuple[float, ...]] = {
     Kind.POSE: (0.0, 1.0, 2.0, 3.0, 5.0),
+    Kind.ONLINE: (0.0, 1.0, 2.0, 3.0, 5.0),
     Kind.ANGLE: (0.0, 1.0, 2.0, 3.0, 5.0),
     Kind.SHIFT: (0.0, 5.0, 10.0, 20.0, 30.0),
     Kind.DAMAGE: (0.0, 0.25, 0.5, 1.0),
@@ -101,7 +106,36 @@ def score_pair(
     whether the graph has status OK, and whether it has it with a median error above 2 mm. Without a graph recall,
     coverage and accuracy are 0 and distances left out (NaN).
     """
-    aligned = aligned_pair(pair, align)
+    return score_aligned(aligned_pair(pair, align), truth, poses, rebuild)
+
+
+def score_online(
+    pairs: Iterable[FramePair], truth: VesselGraph, poses: tuple[CArmPose, CArmPose], align: str, rebuild: Rebuild
+) -> dict[str, float]:
+    """Scores of the reconstruction of the last pair of a run, whose plane B was aligned pair by pair as in `Pipeline`.
+
+    Parameters and scores as of `score_pair`; also the number of refinements by reprojection that were adopted, and the
+    processor time in s of the longest.
+    """
+    config = AlignmentConfig(align=align)
+    aligner, refiner, longest = Aligner(config), Refiner(ReconstructionConfig(), config), 0.0
+    for given in pairs:
+        pair = aligner.correct(given)
+        if not pair.key_frame:
+            continue
+        begin = time.process_time()
+        refined = refiner.offer(pair)
+        longest = max(longest, time.process_time() - begin)
+        if refined is not None:
+            aligner.adopt(refined)
+    spent = {"refinements": float(aligner.refinements), "refinement_s": longest}
+    return score_aligned(pair, truth, poses, rebuild) | spent
+
+
+def score_aligned(
+    aligned: FramePair, truth: VesselGraph, poses: tuple[CArmPose, CArmPose], rebuild: Rebuild
+) -> dict[str, float]:
+    """Scores of the reconstruction of a pair as it is, see `score_pair`."""
     told = _recognized(aligned)
     graph = rebuild(aligned)
     if graph is None or len(graph.edges) == 0:

@@ -50,6 +50,10 @@ class Sighting:
         """Pixels and weight."""
         return self.pixels, self.weight
 
+    def every(self, count: int) -> Sighting:
+        """One of so many pixels."""
+        return replace(self, pixels=self.pixels[::count], weight=self.weight[::count])
+
 
 Pairs = Sequence[tuple[Sighting, Sighting]]
 
@@ -187,6 +191,19 @@ def corrected(pose: CArmPose, alignment: ViewAlignment) -> CArmPose:
         source_to_isocenter=pose.source_to_isocenter + alignment.sod,
     )
     return shift_image(turned, *alignment.shift).check()
+
+
+def reported(pose: CArmPose, alignment: ViewAlignment) -> CArmPose:
+    """Pose of plane B as it was before its correction: the inverse of `corrected`."""
+    back = replace(
+        alignment,
+        shift=(-alignment.shift[0], -alignment.shift[1]),
+        primary=-alignment.primary,
+        secondary=-alignment.secondary,
+        sid=-alignment.sid,
+        sod=-alignment.sod,
+    )
+    return corrected(pose, back)
 
 
 def _doubt(tried: FloatArray, score: FloatArray, best: int, far: NDArray[np.bool_]) -> str:

@@ -104,15 +104,6 @@ def cast_rays(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, conf
     return Rays(a, pixels, directions, radius, edges, of_point, depth, cost, match, forest, free)
 
 
-def lifting_cost(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, config: ReconstructionConfig) -> float:
-    """Mean cost in mm of the points of view A at the depths that cost least together, jumps between them included."""
-    rays = cast_rays(line_a, a, line_b, b, config)
-    label = _labels(rays, rays.cost, config)
-    jump = np.maximum(np.abs(label - label[rays.forest.parent]) - rays.free, 0) * (rays.forest.parent >= 0)
-    own = rays.cost[np.arange(len(label)), label]
-    return float(np.mean(own + np.minimum(_slope(config) * jump, config.largest_jump_cost)))
-
-
 def _claimed_cost(
     rays: Rays, rays_b: Rays, lifted_b: Lifted, lifted: Lifted, config: ReconstructionConfig
 ) -> FloatArray:

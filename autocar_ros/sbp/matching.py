@@ -136,6 +136,18 @@ def best_labels(cost, order, parent, free, slope, largest):  # type: ignore[no-u
 
 
 @njit(cache=True)
+def least_cost(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]
+    """Sum of costs and jumps under the labels that `best_labels` finds, without them; parameters as there."""
+    total, least = cost.copy(), 0.0
+    for i in order[::-1]:
+        if parent[i] >= 0:
+            total[parent[i]] += _least_behind(total[i], free[i], slope, largest)
+        else:
+            least += total[i].min()
+    return least
+
+
+@njit(cache=True)
 def _least_behind(total, free, slope, largest):  # type: ignore[no-untyped-def]
     """Least of cost (D,) and jump for every label of the parent."""
     labels = len(total)

@@ -9,6 +9,7 @@ under priors. The distance of both X-ray sources, and with it the size of the tr
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,20 +17,26 @@ from scipy.optimize import minimize
 
 from autocar_ros.config import AlignmentConfig, ReconstructionConfig
 from autocar_ros.errors import PoseError
-from autocar_ros.geometry.alignment import How, corrected
-from autocar_ros.geometry.camera import Camera
+from autocar_ros.geometry.alignment import How, Sighting, corrected, sighting
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
-from autocar_ros.sbp.lifting import lifting_cost
+from autocar_ros.geometry.consistency import agreement, epipolar_fan
+from autocar_ros.sbp.lifting import DEPTH_STEP
+from autocar_ros.sbp.lifting_cost import Strand, lifting_cost, strand
 from autocar_ros.sbp.observation import centrelines
 from autocar_ros.types import CArmPose, FloatArray, FramePair, ViewAlignment
-from autocar_ros.vessels.skeleton import Centreline
+from autocar_ros.vessels.skeleton import THINNING
 
 SHIFT_ERROR = 8.0  # mm, of the table: what epipolar consistency left, or cannot see
 PRIOR = 0.002  # mm of cost, of one usual error
 WORTH = 0.01  # mm of cost that a correction must gain
+WORTH_OF_ONE = 0.028  # the same of one moment, measured coarsely; of n moments it is 1 / sqrt(n) of it
+SURER = 2.0  # times that must be gained where epipolar consistency has confirmed the reported pose
+DISAGREEMENT = 0.15  # mm of cost, of profiles along epipolar lines that have nothing in common
+FEWER = 4  # pixels of vessel of which one tells a profile
+COARSE, COARSE_DEPTH = 2.5, 1.0  # mm between points of a centreline, and between depths that are tried
 SEARCH = {"xtol": 0.05, "ftol": 1e-3, "maxfev": 220}
 
-Lines = tuple[Centreline, Centreline]
+Lines = tuple[Strand, Strand]
 
 
 def refine(
@@ -51,22 +58,79 @@ def refine(
     ReconstructionError
         When a mask is empty or full.
     """
-    lines, first, reported = centrelines(pair), camera_from_pose(pair.pose_a), pair.pose_b
+    seen = [_lines(pair)]
     if how == "shift" and found.shift == (0.0, 0.0):
         return found
+    usual = np.array([*([np.radians(alignment.angle_error)] * 2 if how == "full" else []), *[SHIFT_ERROR] * 3])
+    return _searched([pair], seen, found, reconstruction, usual, DEPTH_STEP, WORTH)
+
+
+def refine_moments(
+    pairs: Sequence[FramePair],
+    found: ViewAlignment,
+    reconstruction: ReconstructionConfig,
+    alignment: AlignmentConfig,
+) -> ViewAlignment:
+    """As `refine` does "full", of several moments together, each measured coarsely in a sixth of the time.
+
+    How well both planes agree along epipolar lines counts, too: lifting measured coarsely would give it up. Under a
+    right pose a search gains by chance, the less the more moments must agree: so does what it must gain.
+    """
+    seen = [_lines(pair, COARSE) for pair in pairs]
+    views = [_sightings(pair) for pair in pairs]
+
+    def disagreement(alignment: ViewAlignment) -> float:
+        fans = [epipolar_fan(first.pose, corrected(second.pose, alignment)) for first, second in views]
+        found = [agreement(fan, a.absorbed, b.absorbed)[0] for fan, (a, b) in zip(fans, views, strict=True)]
+        return DISAGREEMENT * (1 - float(np.mean(found)))
+
+    usual = np.array([*[np.radians(alignment.angle_error)] * 2, *[SHIFT_ERROR] * 3])
+    confirmed = found.shift == (0.0, 0.0) and found.primary == found.secondary == 0.0
+    worth = (SURER if confirmed else 1.0) * WORTH_OF_ONE / np.sqrt(len(pairs))
+    return _searched(pairs, seen, found, reconstruction, usual, COARSE_DEPTH, worth, disagreement)
+
+
+def _searched(
+    pairs: Sequence[FramePair],
+    seen: Sequence[Lines],
+    found: ViewAlignment,
+    config: ReconstructionConfig,
+    usual: FloatArray,
+    step: float,
+    worth: float,
+    besides: Callable[[ViewAlignment], float] | None = None,
+) -> ViewAlignment:
+    """Best correction near the found one, in usual errors (3,) of the table or (5,) of angles and table.
+
+    `step` is in mm of depth, `worth` in mm of cost, `besides` more cost in mm of a correction.
+    """
+    reported = pairs[0].pose_b
     start = _as_table_shift(found, reported)
-    angles = [np.radians(alignment.angle_error)] * 2 if how == "full" else []
-    usual = np.array([*angles, *[SHIFT_ERROR] * 3])
 
     def at(x: FloatArray) -> ViewAlignment:
         return moved(start, reported, np.concatenate([np.zeros(5 - len(usual)), x * usual]))
 
-    def cost(x: FloatArray) -> float:
-        return _cost(lines, first, reported, at(x), reconstruction) + PRIOR * float(x @ x)
+    def costs(alignment: ViewAlignment) -> float:
+        lifted = [_cost(lines, pair, alignment, config, step) for lines, pair in zip(seen, pairs, strict=True)]
+        return float(np.mean(lifted)) + (besides(alignment) if besides and np.isfinite(lifted).all() else 0.0)
 
-    best = minimize(cost, np.zeros(len(usual)), method="Powell", options=SEARCH)  # type: ignore[call-overload]
-    before = _cost(lines, first, reported, found, reconstruction)
-    return at(best.x) if before - best.fun >= WORTH else found
+    def penalized(x: FloatArray) -> float:
+        return costs(at(x)) + PRIOR * float(x @ x)
+
+    best = minimize(penalized, np.zeros(len(usual)), method="Powell", options=SEARCH)  # type: ignore[call-overload]
+    return at(best.x) if costs(found) - best.fun >= worth else found
+
+
+def _sightings(pair: FramePair) -> tuple[Sighting, Sighting]:
+    first, second = (sighting(mask, pose) for mask, pose in ((pair.mask_a, pair.pose_a), (pair.mask_b, pair.pose_b)))
+    return first.every(FEWER), second.every(FEWER)
+
+
+def _lines(pair: FramePair, apart: float | None = None) -> Lines:
+    """Centrelines of both views with points so many mm apart; as lifting takes them with None."""
+    views = zip(centrelines(pair), (pair.pose_a, pair.pose_b), strict=True)
+    first, second = (strand(line, apart / mm_per_pixel(pose) if apart else THINNING) for line, pose in views)
+    return first, second
 
 
 def _as_table_shift(found: ViewAlignment, reported: CArmPose) -> ViewAlignment:
@@ -93,15 +157,12 @@ def moved(found: ViewAlignment, reported: CArmPose, x: FloatArray) -> ViewAlignm
     )
 
 
-def _cost(
-    lines: Lines, first: Camera, reported: CArmPose, alignment: ViewAlignment, config: ReconstructionConfig
-) -> float:
+def _cost(lines: Lines, pair: FramePair, alignment: ViewAlignment, config: ReconstructionConfig, step: float) -> float:
     """Mean cost of lifting both centrelines, mm; infinite for a pose that cannot be."""
     try:
-        second = camera_from_pose(corrected(reported, alignment))
+        second = camera_from_pose(corrected(pair.pose_b, alignment))
     except PoseError:
         return np.inf
-    return (
-        lifting_cost(lines[0], first, lines[1], second, config)
-        + lifting_cost(lines[1], second, lines[0], first, config)
-    ) / 2  # fmt: skip
+    own, other, first = *lines, camera_from_pose(pair.pose_a)
+    there = lifting_cost(own, first, other, second, config, step)
+    return (there + lifting_cost(other, second, own, first, config, step)) / 2

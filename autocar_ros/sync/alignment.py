@@ -2,7 +2,8 @@
 
 A search over all corrections costs tens of milliseconds. It is made at the first vessels, at the first key frames, and
 when the views stop agreeing; every other pair only tells how well it agrees under the present correction and a step to
-both sides of it. A table move is a sudden drop of the agreement that another correction makes good. Planes that show
+both sides of it. What reprojection made of the correction elsewhere is adopted (`sbp.refiner`), and watched from there.
+A table move is a sudden drop of the agreement that another correction makes good. Planes that show
 different vessels or different moments of the heart are told by how they agree over a beat (`sync.simultaneity`).
 """
 
@@ -49,12 +50,14 @@ class Aligner:
     ----------
     moves : int
         Table moves noticed so far.
+    refinements : int
+        Corrections adopted so far.
     """
 
     def __init__(self, config: AlignmentConfig | None = None) -> None:
         self._config = config or AlignmentConfig()
         self._fan: tuple[tuple[CArmPose, CArmPose], Fan] | None = None  # of the last poses
-        self.moves = 0
+        self.moves = self.refinements = 0
         self.reset()
 
     def reset(self) -> None:
@@ -85,6 +88,33 @@ class Aligner:
             return replace(pair, alignment=ViewAlignment(reason=f"not aligned yet: {why}"))
         told = replace(present, reason="; ".join(filter(None, (present.reason, self._trouble or self._strange()))))
         return replace(pair, pose_b=corrected(pair.pose_b, present), alignment=told)
+
+    def adopt(self, refined: ViewAlignment) -> bool:
+        """Take a correction that reprojection refined; the answer is whether it was.
+
+        It is not when the views contradict it by now, as it was made of a correction that was given up meanwhile.
+        Raises `PoseError` for a correction under which plane B has no pose.
+        """
+        present, views = self._alignment, self._filled
+        if self._config.align != "full" or present is None or views is None:
+            return False
+        now, then = (float(self._agreement(views, alignment)[0]) for alignment in (present, refined))
+        if then < now - GAIN:
+            return False
+        self._take(
+            replace(
+                present,
+                shift=refined.shift,
+                primary=refined.primary,
+                secondary=refined.secondary,
+                sid=refined.sid,
+                sod=refined.sod,
+                residual_after=1 - then,
+            )
+        )
+        self._basis = self._config.window  # it tells more than solving anew from all of them
+        self.refinements += 1
+        return True
 
     def _learn(self, views: Views, key_frame: bool) -> None:
         if key_frame:
@@ -176,7 +206,7 @@ class Aligner:
         if 1 - found.residual_after >= now + GAIN:
             self.moves += bool(self._keys and not present.reason)
             self._given_up[-1] = True
-            self._compared = None
+            self._compared, self._filled = None, self._suspects[-1]
             self._keys = deque(self._suspects, maxlen=self._config.window)
             self._basis = len(self._keys)
             self._take(found)

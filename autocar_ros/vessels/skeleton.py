@@ -37,10 +37,14 @@ class Centreline:
 
     @cached_property
     def thinned(self) -> tuple[IntArray, IntArray]:
-        """Index (M,) of about every `THINNING`-th point with all ends, and the edges (F, 2) between them."""
+        """`every` point that lifting asks for."""
+        return self.every(THINNING)
+
+    def every(self, pixels: float) -> tuple[IntArray, IntArray]:
+        """Index (M,) of points about so many px apart with all ends, and the edges (F, 2) between them."""
         path = tree.paths(len(self), self.edges)
         steps = path.ends - path.starts - 1
-        pieces = np.maximum(np.rint(steps / THINNING), 1).astype(np.int64)
+        pieces = np.maximum(np.rint(steps / pixels), 1).astype(np.int64)
         chain = np.repeat(np.arange(len(steps)), pieces + 1)
         piece = np.arange(len(chain)) - np.repeat(np.cumsum(pieces + 1) - pieces - 1, pieces + 1)
         kept = path.nodes[path.starts[chain] + np.rint(piece * steps[chain] / pieces[chain]).astype(np.int64)]

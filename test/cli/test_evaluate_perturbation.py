@@ -7,9 +7,16 @@ import json
 import numpy as np
 import pytest
 
-from autocar_ros.cli.evaluate_perturbation import SECONDS, WATCHED, disturbed_case, dropped_sequence, watched_run
+from autocar_ros.cli.evaluate_perturbation import (
+    SECONDS,
+    WATCHED,
+    disturbed_case,
+    dropped_sequence,
+    online_run,
+    watched_run,
+)
 from autocar_ros.cli.sequences import RATE
-from autocar_ros.evaluation.perturbation import Kind, score_watch
+from autocar_ros.evaluation.perturbation import Kind, score_online, score_watch
 from autocar_ros.geometry.carm import angle_between
 
 
@@ -69,6 +76,19 @@ def test_a_table_move_is_recognized_and_made_good():
     assert moved["pairs"] <= 6
     assert max(still["left_mm"], moved["left_mm"]) < 1.5
     assert score_watch(*watched_run(Kind.JUMP, 7, 20.0), "off")["left_mm"] > 1.5
+
+
+def test_a_run_is_aligned_as_it_goes_on():
+    (right, *_), (wrong, truth, poses) = (online_run(7, level) for level in (0.0, 3.0))
+    assert {p.pose_b for p in right} == {poses[1]}
+    assert poses[1] not in {p.pose_b for p in wrong}
+    assert all((a.mask_b == b.mask_b).all() for a, b in zip(right, wrong, strict=True))
+    rebuilt = []
+    scores = score_online(wrong, truth, poses, "full", rebuilt.append)
+    assert scores["failed"] == 1  # nothing was given back
+    assert scores["refinement_s"] > 0
+    assert rebuilt[0].stamp_a_ns == wrong[-1].stamp_a_ns
+    assert rebuilt[0].pose_b != wrong[-1].pose_b
 
 
 def test_command_writes_curves(autocar, tmp_path):

@@ -8,10 +8,16 @@ from scipy.spatial import KDTree
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
-from autocar_ros.msg import FramePair, VesselGraph
+from autocar_ros.config import AlignmentConfig, SimulationConfig
+from autocar_ros.msg import FramePair, VesselGraph, ViewAlignment
 from autocar_ros.ros import conversions as c
 from autocar_ros.ros.clouds import unpack_cloud
 from autocar_ros.ros.nodes.reconstruction import ReconstructionNode
+from autocar_ros.sbp.refiner import MOMENTS
+from autocar_ros.sync.alignment import Aligner
+from autocar_ros.synthetic.poses import mistaken
+from autocar_ros.synthetic.scene import Scene
+from autocar_ros.types import FramePair as Pair
 
 
 @pytest.fixture
@@ -85,3 +91,22 @@ def test_a_torn_pair_is_dropped(bench, reconstruction):
     sender.publish(message)
     bench.wait(lambda: node.diagnostics.dropped["pose"] == 1, "not counted")
     bench.wait(lambda: "source_to_detector" in bench.messages().get("/reconstruction", ""), "field not named")
+
+
+def test_the_pose_of_plane_b_is_refined_where_somebody_listens(bench, reconstruction):
+    _, graphs, sender = reconstruction
+    refined = bench.collect(ViewAlignment, "/plane_b/alignment_refined")
+    bench.wait_matched("/plane_b/alignment_refined")
+    bench.spin(0.5)  # until the node knows, too
+    scene = Scene(SimulationConfig(seed=7, contrast="full", background=False, catheter=False, image_size=256))
+    aligner = Aligner(AlignmentConfig(align="full"))
+    believed = mistaken(np.random.default_rng(4), scene.true_pose("b"), 3.0, 20.0)
+    for k in range(MOMENTS):
+        masks, stamp = [scene.mask(plane, 0.83 * k) for plane in "ab"], round((1 + 0.83 * k) * 1e9)
+        given = aligner.correct(Pair(stamp, stamp, *masks, scene.true_pose("a"), believed, key_frame=True))
+        sender.publish(c.pair_to_msg(given))
+        bench.wait(lambda n=k + 1: len(graphs) == n, "no reconstruction", 60.0)
+    bench.wait(lambda: refined, "not refined", 60.0)
+    found = c.alignment_from_msg(refined[0])
+    assert aligner.adopt(found)
+    assert found.primary != given.alignment.primary

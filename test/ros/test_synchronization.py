@@ -12,11 +12,12 @@ from tf2_msgs.msg import TFMessage
 
 from autocar_ros.geometry.carm import mm_per_pixel, shift_image
 from autocar_ros.geometry.consistency import epipolar_fan
-from autocar_ros.msg import CArmPose, EcgSamples, FramePair
+from autocar_ros.msg import CArmPose, EcgSamples, FramePair, ViewAlignment
 from autocar_ros.ros import conversions as c
 from autocar_ros.ros import qos
 from autocar_ros.ros.images import image_to_msg
 from autocar_ros.ros.nodes.synchronization import SynchronizationNode
+from autocar_ros.types import ViewAlignment as AlignmentResult
 
 POSES = {"a": POSE_A, "b": POSE_B}
 
@@ -272,3 +273,29 @@ def test_views_that_do_not_fit_are_told(planes, bench):
     planes.expect_pairs(4)
     assert all(pair.alignment.reason for pair in planes.pairs)
     planes.expect_message("plane B: ")
+
+
+def test_a_refined_correction_is_adopted_and_a_stale_one_is_not(bench):
+    planes = Planes(bench, align="full")
+    refined = bench.sender(ViewAlignment, "/plane_b/alignment_refined")
+    planes.send_both(1.0)
+    planes.send_both(2.0)
+    planes.expect_pairs(2)
+    stale, fitting = (AlignmentResult(shift=shift, primary=0.002) for shift in ((90.0, -70.0), (0.2, 0.1)))
+    for k, found in enumerate((stale, fitting)):
+        planes._send(refined, c.alignment_to_msg(found))
+        planes.send_both(2.1 + k / 10)
+        planes.expect_pairs(3 + k)
+    before, after = (c.pair_from_msg(m) for m in planes.pairs[2:])
+    assert before.alignment.primary != pytest.approx(0.002, abs=1e-6)
+    assert after.alignment.primary == pytest.approx(0.002, abs=1e-6)
+    assert after.alignment.shift == pytest.approx((0.2, 0.1), abs=1e-6)
+    bench.wait(lambda: bench.value(planes.node, "plane_b_refinements") == "1", "the diagnostics do not tell it")
+
+
+def test_refined_corrections_are_asked_for_with_full_alignment_only(planes, bench):
+    sender = bench.probe.create_publisher(ViewAlignment, "/plane_b/alignment_refined", 10)
+    bench.spin(0.5)
+    assert sender.get_subscription_count() == 0
+    assert planes.node.set_parameters([Parameter("align", value="full")])[0].successful
+    bench.wait(lambda: sender.get_subscription_count() == 1, "does not listen")

@@ -10,10 +10,12 @@ from scipy.spatial import KDTree
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.sbp.fusion import EXPLAINED, completed, fuse
-from autocar_ros.sbp.lifting import cast_rays, confidence, lift_both
+from autocar_ros.sbp.lifting import DEPTH_STEP, cast_rays, confidence, lift_both
+from autocar_ros.sbp.lifting_cost import lifting_cost, strand
 from autocar_ros.sbp.matching import (
     best_labels,
     best_labels_numpy,
+    least_cost,
     matching_cost,
     matching_cost_numpy,
     mutual_cost,
@@ -152,3 +154,27 @@ def energy(label, cost, parent, free, slope, largest):
     jump = np.abs(label[child] - label[parent[child]])
     jumps = np.minimum(slope * np.maximum(jump - free[child], 0), largest)
     return cost[np.arange(len(label)), label].sum() + jumps.sum()
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 25), st.integers(1, 12), st.floats(0.05, 2.0), st.floats(0.0, 6.0), st.integers(0, 10_000))
+def test_least_cost_is_that_of_the_best_labels(nodes, labels, slope, largest, seed):
+    rng = np.random.default_rng(seed)
+    parents = np.array([rng.integers(0, k) for k in range(1, nodes)], np.int64)
+    edges = np.stack([parents, np.arange(1, nodes)], 1).reshape(-1, 2)[rng.random(nodes - 1) < 0.8]
+    order, parent = tree.rooted(nodes, edges)
+    cost, free = rng.uniform(0, 3, (nodes, labels)), rng.integers(0, 3, nodes)
+    label = best_labels_numpy(cost, order, parent, free, slope, largest)
+    expected = energy(label, cost, parent, free, slope, largest)
+    assert least_cost(cost, order, parent, free, slope, largest) == pytest.approx(expected)
+
+
+def test_the_cost_of_a_pose_is_that_of_lifting():
+    line_a, a, line_b, b = views(fork_pair())
+    rays = cast_rays(line_a, a, line_b, b, CONFIG)
+    slope = CONFIG.jump_weight * DEPTH_STEP
+    label = best_labels(rays.cost, *rays.forest, rays.free, slope, CONFIG.largest_jump_cost)
+    lifted = energy(label, rays.cost, rays.forest.parent, rays.free, slope, CONFIG.largest_jump_cost) / len(label)
+    assert lifting_cost(strand(line_a), a, strand(line_b), b, CONFIG) == pytest.approx(lifted)
+    coarse = lifting_cost(strand(line_a, 10.0), a, strand(line_b, 10.0), b, CONFIG, 1.0)
+    assert coarse == pytest.approx(lifted, abs=0.2)  # mm

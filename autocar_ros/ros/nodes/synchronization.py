@@ -14,9 +14,16 @@ from tf2_msgs.msg import TFMessage
 
 from autocar_ros.config import AlignmentConfig, SynchronizationConfig
 from autocar_ros.errors import PoseError
-from autocar_ros.msg import CArmPose, EcgSamples, FramePair
+from autocar_ros.msg import CArmPose, EcgSamples, FramePair, ViewAlignment
 from autocar_ros.ros import qos
-from autocar_ros.ros.conversions import ecg_from_msg, pair_to_msg, pose_from_camera_info, pose_from_msg, pose_to_msg
+from autocar_ros.ros.conversions import (
+    alignment_from_msg,
+    ecg_from_msg,
+    pair_to_msg,
+    pose_from_camera_info,
+    pose_from_msg,
+    pose_to_msg,
+)
 from autocar_ros.ros.images import image_from_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import CORRECTED_FRAME, WORLD_FRAME, to_ns
@@ -31,7 +38,8 @@ class SynchronizationNode(StageNode):
     """``plane_x/mask``, ``plane_x/carm_pose`` (or ``camera_info`` and TF) and ``ecg`` to ``frame_pair``.
 
     The pose of plane B is the corrected one, which is also sent as ``plane_b/carm_pose_corrected``. A plane that has
-    sent a `CArmPose` is not listened to on ``camera_info`` any more: there it may be our own.
+    sent a `CArmPose` is not listened to on ``camera_info`` any more: there it may be our own. With `align` full,
+    ``plane_b/alignment_refined`` is taken over where it still fits.
     """
 
     configs = (SynchronizationConfig, AlignmentConfig)
@@ -52,9 +60,13 @@ class SynchronizationNode(StageNode):
         self._aligner = Aligner(self.parameters[AlignmentConfig])
         self._reported: Counter[str] = Counter()
         self._posed: set[str] = set()  # planes that send CArmPose
+        if self._active:
+            self._hear_refined()
 
     def begin(self) -> None:
         """Subscribe to both planes."""
+        self._refining = False
+        self._hear_refined()
         for plane in "ab":
             name = f"plane_{plane}"
             self.input(Image, f"{name}/mask", partial(self._on_mask, plane), ordered=False, needed=True, complete=True)
@@ -64,6 +76,12 @@ class SynchronizationNode(StageNode):
         self.input(TFMessage, "/tf", self._on_transforms, qos.stream())
         self.input(TFMessage, "/tf_static", self._on_transforms, qos.latched(_STATIC))
         self.every(1.0, self._report, Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _hear_refined(self) -> None:
+        """Subscribe to refined corrections when they are wanted: they are made where somebody listens."""
+        if self.parameters[AlignmentConfig].align == "full" and not self._refining:
+            self._refining = True
+            self.input(ViewAlignment, "plane_b/alignment_refined", self._on_refined)
 
     def clear(self) -> None:
         """Forget frames, poses, ECG and alignment."""
@@ -79,6 +97,11 @@ class SynchronizationNode(StageNode):
             self.publish(self._pairs, pair_to_msg(pair), pair.stamp_a_ns)
             self._tell_alignment(pair)
 
+    def _on_refined(self, message: ViewAlignment) -> None:
+        found = alignment_from_msg(message)
+        if found is not None:
+            self._aligner.adopt(found)
+
     def _tell_alignment(self, pair: Pair) -> None:
         self.publish(self._corrected, pose_to_msg(pair.pose_b, pair.stamp_b_ns, CORRECTED_FRAME))
         found = pair.alignment
@@ -90,6 +113,7 @@ class SynchronizationNode(StageNode):
             "plane_b_turn_deg": f"{turn[0]:.2f} {turn[1]:.2f}",
             "plane_b_residual": f"{found.residual_before:.2f} -> {found.residual_after:.2f}",
             "plane_b_confidence": f"{found.confidence:.2f}",
+            "plane_b_refinements": str(self._aligner.refinements),
             "table_moves": str(self._aligner.moves),
         }
         self.diagnostics.trouble("alignment", f"plane B: {found.reason}" if found.reason else None, error=False)
