@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
 from autocar_ros.imaging.enhance import absorption
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.sbp.backproject import GAP_VOXEL, hull, tube_volume
-from autocar_ros.sbp.fusion import confirmed
+from autocar_ros.sbp.moments import confirmed, other_looks
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import observe
 from autocar_ros.sbp.pose_refinement import refine
@@ -34,7 +33,7 @@ from autocar_ros.sync.pairing import Pairing
 from autocar_ros.tracking.tracker import Tracker
 from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, Image, Mask, SparseVolume, VesselGraph
 from autocar_ros.vessels.alike import alike_frames
-from autocar_ros.vessels.graph import Cloud, build_skeleton
+from autocar_ros.vessels.graph import build_skeleton
 from autocar_ros.vessels.measure import measure_graph
 
 WIDEST = 60  # px: wider dark things are no vessels
@@ -174,7 +173,8 @@ def reconstruct(
     between = hull(seen.views, GAP_VOXEL, config)
     # sparse back-projection: the voxels that both masks allow, and what the network makes of them
     cloud, volume = pair_cloud(seen, config, network)
-    cloud = confirmed([cloud, *_clouds(more, config, network)])
+    if more:
+        cloud = confirmed([cloud, *other_looks(pair, more, config, network)])
     if volume is not None:
         between = guided(between, volume)
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium
@@ -187,13 +187,6 @@ def reconstruct(
         processing_time=time.perf_counter() - start,
     )
     return Reconstruction(volume or tube_volume(seen.views, graph.position, graph.radius, config), graph)
-
-
-def _clouds(pairs: Sequence[FramePair], config: ReconstructionConfig, network: SbpNetwork | None) -> Iterator[Cloud]:
-    """Clouds of those pairs that give one."""
-    for pair in pairs:
-        with suppress(ReconstructionError):
-            yield pair_cloud(observe(pair, config), config, network)[0]
 
 
 def _check_angle(pair: FramePair, config: ReconstructionConfig) -> None:

@@ -1,4 +1,4 @@
-"""Point sets made one: both lifted centrelines, a cloud and what another has more, the clouds of several moments."""
+"""Point sets made one: both lifted centrelines, a cloud and what another has more, points in small cells."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from autocar_ros.types import FloatArray, IntArray
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.graph import Cloud
 
-CONFIRMED = 1.5  # mm within which a point of one moment is found in another
-CONFIRMING = 0.4  # of the moments must show a point
-FEWEST = 3  # moments; two that differ do not tell which is right
 CELL = 1.0  # mm; points in one such cell are made one
 EXPLAINED = 3.0  # mm beside the projection of a cloud within which a view has nothing new to say
 
@@ -59,29 +56,6 @@ def completed(cloud: Cloud, other: Cloud, cameras: Sequence[Camera]) -> Cloud:
         (seen, _), (pixels, depth) = camera.project(cloud.points), camera.project(other.points)
         alone |= KDTree(seen).query(pixels)[0] * camera.mm_per_pixel(depth) > EXPLAINED
     return Cloud(*(np.concatenate([ours, more[alone]]) for ours, more in zip(cloud, other, strict=True)))
-
-
-def confirmed(clouds: Sequence[Cloud]) -> Cloud:
-    """Points that `CONFIRMING` of several clouds of one tree have, each the mean of all; the first of too few clouds.
-
-    What noise in the masks made of one moment is not in the others. The confidence of a point is the mean over all
-    clouds, 0 where one lacks it.
-    """
-    if len(clouds) < FEWEST:
-        return clouds[0]
-    together = np.concatenate([cloud.points for cloud in clouds])
-    total, found = np.zeros((len(together), 6)), np.zeros(len(together))
-    for cloud in clouds:
-        far, nearest = (np.asarray(of) for of in KDTree(cloud.points).query(together))
-        near = far <= CONFIRMED
-        values = np.column_stack([cloud.points, cloud.radius, cloud.confidence, cloud.disagreement])
-        total[near] += values[nearest[near]]
-        found += near
-    kept = found >= CONFIRMING * len(clouds)
-    mean = total[kept] / found[kept, None]
-    mean[:, 4] *= found[kept] / len(clouds)
-    points, (radius, sure, apart) = mean_in_cells(mean)
-    return Cloud(points, radius, sure, apart)
 
 
 def mean_in_cells(values: FloatArray) -> tuple[FloatArray, FloatArray]:
