@@ -40,7 +40,10 @@ WITHOUT = "from 0. Without it, chosen by heart phase and contrast."
 FrameA = Annotated[int | None, typer.Option(min=0, help=f"Frame of run A, {WITHOUT}")]
 MomentsOption = Annotated[
     int,
-    typer.Option(min=1, help="Frames of each of two runs that show the vessels in the same place, used together."),
+    typer.Option(
+        min=1,
+        help="Frames of each of two runs that show the vessels in the same place, used together; 1 is quickest.",
+    ),
 ]
 FrameB = Annotated[int | None, typer.Option(min=0, help=f"Frame of run B, {WITHOUT}")]
 
