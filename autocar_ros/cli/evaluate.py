@@ -168,11 +168,12 @@ def phantom(
     pairs = _real_pairs(data / "IM3.dcm", data / "IM4.dcm", pixel_spacing, segmentation)
     scores: dict[str, list[dict[str, float]]] = {}
     drawn: VesselGraph | None = None
+    loaded = {name: load_method(name, models) for name in names}
     trials = [trial for name in names for trial in _phantom_trials(name, pairs)]
     with progress() as bar:
         task = bar.add_task("Reconstructing", total=len(trials))
         for name, label, pair, more in trials:
-            graph = load_method(name, models)(pair, **more).graph
+            graph = loaded[name](pair, **more).graph
             score, moved = score_registered(graph, reference)
             kept = {k: float(v) for k, v in asdict(score).items() if not k.startswith("radius")}
             scores.setdefault(label, []).append(kept | {"coverage": float(min(graph.coverage))})

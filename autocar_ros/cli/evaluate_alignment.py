@@ -83,7 +83,7 @@ def alignment(
         task = bar.add_task("Segmenting", total=len(views) + len(TRIALS) * len(views) * (len(views) - 1) // 2)
         shown: list[Shown] = []
         for view in views:
-            shown.append(Shown(view, masks_around(view.images, len(view.images) // 2, segmenter)))
+            shown.append(Shown(view, masks_around(view.images, len(view.images) // 2, segmenter, moments)))
             bar.advance(task)
         bar.update(task, description="Reconstructing")
         rows = []

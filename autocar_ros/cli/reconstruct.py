@@ -27,7 +27,7 @@ from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.imaging.dicom import XrayRun, read_run
 from autocar_ros.imaging.pictures import write_mask
-from autocar_ros.imaging.segmentation import AROUND, masks_around, segmenter_for
+from autocar_ros.imaging.segmentation import masks_around, segmenter_for
 from autocar_ros.pipeline import MOMENTS, aligned, more_moments
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
@@ -119,8 +119,8 @@ def reconstruct(
             _frame(plane, k) for plane, k in zip(runs, (chosen.frame_a, chosen.frame_b), strict=True)
         )
         bar.update(task, advance=2, description="Segmenting")
-        frames, looked_at = (chosen.frame_a, chosen.frame_b), AROUND if moments > 1 else 1
-        masks = [masks_around(r.images, k, segmenter, looked_at) for r, k in zip(runs, frames, strict=True)]
+        frames = (chosen.frame_a, chosen.frame_b)
+        masks = [masks_around(r.images, k, segmenter, moments) for r, k in zip(runs, frames, strict=True)]
         bar.update(task, advance=1, description="Reconstructing")
         mask_a, mask_b = (of_run[k] for of_run, k in zip(masks, frames, strict=True))
         phases = chosen.phase_a, chosen.phase_b, chosen.source

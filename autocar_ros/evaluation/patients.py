@@ -143,7 +143,7 @@ def _more(
 ) -> list[FramePair]:
     if moments < 2:
         return []
-    a, b = (masks_around(run.images, k, segmenter) for run, k in zip(runs, moment.frames, strict=False))
+    a, b = (masks_around(run.images, k, segmenter, moments) for run, k in zip(runs, moment.frames, strict=False))
     return more_moments(pair, (a, b), moment.frames[:2], moments)
 
 

@@ -99,9 +99,9 @@ class NetworkSegmenter:
         return chances[:, : -(-rows // ANSWER), : -(-columns // ANSWER)]
 
 
-def masks_around(images: Image, frame: int, segmenter: Segmenter, most: int = AROUND) -> dict[int, Mask]:
-    """Vessel masks of the frames of a run (F, rows, columns) nearest to one, at most so many, by number of frame."""
-    near = np.argsort(np.abs(np.arange(len(images)) - frame), kind="stable")[:most]
+def masks_around(images: Image, frame: int, segmenter: Segmenter, moments: int) -> dict[int, Mask]:
+    """Vessel masks of a frame of a run (F, rows, columns) and, for several `moments`, of `AROUND` nearest, by frame."""
+    near = np.argsort(np.abs(np.arange(len(images)) - frame), kind="stable")[: AROUND if moments > 1 else 1]
     return {int(k): segmenter.segment(images[k]).vessel for k in near}
 
 
