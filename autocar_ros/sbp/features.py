@@ -1,8 +1,8 @@
 """What both views say about points in space, as the network's input: computed in torch, on any device.
 
 Next to what the paper gathers (distance to the mask, equation 6), every voxel is told how far it lies from the
-centreline of each view and from where that centreline was lifted to, and where the axis of a vessel would lie that
-both views see there.
+centreline of each view and from where that centreline was lifted to, how much worse everything would be explained if
+it were at the voxel's depth instead, and where the axis of a vessel would lie that both views see there.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from autocar_ros.sbp.backproject import Views, gather, project
+from autocar_ros.sbp.lifting import DEPTH_STEP
 from autocar_ros.sbp.observation import PICTURE, Evidence
 
-VIEW_FEATURES = 13
+VIEW_FEATURES = 15
 JOINT_FEATURES = 7
 REACH = 4.0  # mm; distances beyond tell no more
+MOST_REGRET = 8.0  # mm; what costs more tells no more
 PARALLEL = 0.02  # keeps the crossing of two lines finite where the vessel runs in the plane of both rays
 
 
@@ -45,7 +47,8 @@ def features(points: Tensor, seen: Evidence) -> Features:
         lateral.append(offset)
         radius.append(r)
         normal.append(_image_axes(seen.views, v).t() @ curve[2:4])
-        of_views.append(_of_view(across, signed[v], offset.abs(), r, curve))
+        regret = _regret(depth[v], nearest, seen.regret[v], seen.first_depth[v])
+        of_views.append(_of_view(across, signed[v], offset.abs(), r, curve, regret))
     return Features(torch.stack(of_views), _joint(lateral, normal, radius, signed), pixels)
 
 
@@ -70,7 +73,15 @@ def _image_axes(views: Views, view: int) -> Tensor:
     return unit
 
 
-def _of_view(points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, curve: Tensor) -> Tensor:
+def _regret(depth: Tensor, row: Tensor, regret: Tensor, first: Tensor) -> Tensor:
+    """(N,) mm that everything costs more if points of a centreline, rows of `regret`, lie at depths (N,) mm."""
+    label = ((depth - first) / DEPTH_STEP).round().clamp(0, regret.shape[1] - 1)
+    return regret.reshape(-1).index_select(0, row * regret.shape[1] + label.long())
+
+
+def _of_view(
+    points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, curve: Tensor, regret: Tensor
+) -> Tensor:
     """(VIEW_FEATURES, N) of one view at points (3, N), with the row of `Evidence.curves` (14, N) nearest to each."""
     away = points - curve[5:8]
     along = (away * curve[8:11]).sum(0)
@@ -91,6 +102,8 @@ def _of_view(points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, cur
             curve[12],
             curve[13],
             (radius - lifted_radius).clamp(-2, 2),
+            regret.clamp_max(MOST_REGRET) / 4,
+            torch.exp(-regret),
         ]
     )
 

@@ -2,9 +2,9 @@
 
 Every centreline point of one view gets the depth along its ray at which the other view explains it best: its
 projection lies on a centreline there (distance in mm), and that vessel is as thick (difference of radii in mm).
-Neighbours along the centreline should not jump in depth, and both liftings should agree. All depths of a centreline
-are chosen at once: the cost is a tree with truncated linear terms, whose minimum dynamic programming finds exactly
-(Felzenszwalb & Huttenlocher 2005).
+Neighbours along the centreline should not jump in depth, and the other view should not regret it. All depths of a
+centreline are chosen at once: the cost is a tree with truncated linear terms, whose minimum dynamic programming finds
+exactly (Felzenszwalb & Huttenlocher 2005).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.sbp.matching import best_labels, matching_cost, mutual_cost
+from autocar_ros.sbp.matching import best_labels, matching_cost, other_regret, regret
 from autocar_ros.types import FloatArray, IntArray
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.skeleton import Centreline
@@ -35,6 +35,9 @@ class Lifted(NamedTuple):
     radius: FloatArray  # (N,) mm, by that view
     edges: IntArray  # (E, 2) neighbours in that view, without the jumps in depth
     matched: NDArray[np.bool_]  # (N,) the other view shows a vessel there
+    of_point: IntArray  # index of the lifted point nearest to every point of the whole centreline, in the view
+    regret: FloatArray  # (N, D) mm that everything together costs more if a point lies at a depth
+    first_depth: float  # mm, of `regret`; the others follow in steps of `DEPTH_STEP`
 
     def distance_to(self, other: Lifted) -> FloatArray:
         """Distance (N,) mm from every point to the nearest of another lifting."""
@@ -63,16 +66,18 @@ def lift_both(
     """Lift both centrelines, each with the help of the other view.
 
     The first round looks at one point of the other view alone, which may belong to another vessel. Every further round
-    also asks where the other lifting put that point: what both say is right, what was said of another place is taken,
-    and what is not confirmed is free for a better match. The views take turns: updated together they may swap two
-    vessels back and forth for ever.
+    also asks what all of the other centreline would have to pay if that point of it lay there: so both views settle on
+    depths that suit both. They take turns: updated together they may swap two vessels back and forth for ever.
     """
     rays_a, rays_b = cast_rays(line_a, a, line_b, b, config), cast_rays(line_b, b, line_a, a, config)
-    lifted_a, lifted_b = (_lift(rays, rays.cost, config) for rays in (rays_a, rays_b))
+    cost_a, cost_b = rays_a.cost, rays_b.cost
+    regret_b = _regret(rays_b, cost_b, config)
     for _ in range(config.mutual_rounds):
-        lifted_a = _lift(rays_a, _claimed_cost(rays_a, rays_b, lifted_b, lifted_a, config), config)
-        lifted_b = _lift(rays_b, _claimed_cost(rays_b, rays_a, lifted_a, lifted_b, config), config)
-    return lifted_a, lifted_b
+        cost_a = _mutual_cost(rays_a, rays_b, regret_b, config)
+        regret_a = _regret(rays_a, cost_a, config)
+        cost_b = _mutual_cost(rays_b, rays_a, regret_a, config)
+        regret_b = _regret(rays_b, cost_b, config)
+    return _lift(rays_a, cost_a, regret_a, config), _lift(rays_b, cost_b, regret_b, config)
 
 
 def confidence(disagreement: FloatArray) -> FloatArray:
@@ -104,31 +109,32 @@ def cast_rays(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, conf
     return Rays(a, pixels, directions, radius, edges, of_point, depth, cost, match, forest, free)
 
 
-def _claimed_cost(
-    rays: Rays, rays_b: Rays, lifted_b: Lifted, lifted: Lifted, config: ReconstructionConfig
-) -> FloatArray:
-    """Cost (N, D) with what the other view's lifting claims; the surer where both liftings agreed."""
-    sure = confidence(lifted_b.distance_to(lifted))[rays_b.of_point]
-    there = lifted_b.points[rays_b.of_point]
-    mutual = mutual_cost(rays.match, rays.camera.source, rays.directions, rays.depth, there, sure)
-    return np.asarray(rays.cost + config.mutual_weight * mutual)
+def _mutual_cost(rays: Rays, rays_b: Rays, regret_b: FloatArray, config: ReconstructionConfig) -> FloatArray:
+    """Cost (N, D) with what the other view regrets."""
+    regretted = other_regret(
+        rays.match, rays.camera.source, rays.directions, rays.depth, rays_b.camera.projection[2], rays_b.of_point,
+        rays_b.depth[0], DEPTH_STEP, regret_b,
+    )  # fmt: skip
+    return np.asarray(rays.cost + config.mutual_weight * regretted)
 
 
-def _lift(rays: Rays, cost: FloatArray, config: ReconstructionConfig) -> Lifted:
+def _lift(rays: Rays, cost: FloatArray, regretted: FloatArray, config: ReconstructionConfig) -> Lifted:
     """Points at the depths of all rays that cost least together."""
-    label = _labels(rays, cost, config)
+    label = np.asarray(best_labels(cost, *_terms(rays, config)))
     depth = rays.depth[label]
     near = np.abs(depth[rays.edges[:, 0]] - depth[rays.edges[:, 1]]) < config.neighbour_distance
     points = rays.camera.source + depth[:, None] * rays.directions
     matched = rays.match[np.arange(len(label)), label] >= 0
-    return Lifted(points, rays.pixels, rays.radius * depth, rays.edges[near], matched)
+    return Lifted(
+        points, rays.pixels, rays.radius * depth, rays.edges[near], matched, rays.of_point, regretted,
+        float(rays.depth[0]),
+    )  # fmt: skip
 
 
-def _labels(rays: Rays, cost: FloatArray, config: ReconstructionConfig) -> IntArray:
-    """Depths (N,) of all rays that cost least together, as indices."""
-    return np.asarray(best_labels(cost, *rays.forest, rays.free, _slope(config), config.largest_jump_cost))
+def _regret(rays: Rays, cost: FloatArray, config: ReconstructionConfig) -> FloatArray:
+    return np.asarray(regret(cost, *_terms(rays, config)))
 
 
-def _slope(config: ReconstructionConfig) -> float:
-    """Cost of a jump, of one step of depth."""
-    return config.jump_weight * DEPTH_STEP
+def _terms(rays: Rays, config: ReconstructionConfig) -> tuple[IntArray, IntArray, IntArray, float, float]:
+    """What jumps in depth cost, as `best_labels` asks for it."""
+    return *rays.forest, rays.free, config.jump_weight * DEPTH_STEP, config.largest_jump_cost

@@ -11,8 +11,9 @@ import numpy as np
 from numba import njit
 
 RADIUS_CAP = 1.5  # mm; a larger difference of radii costs no more: one vessel may lie over another
-UNSURE = 1.0  # mm; a claim that is not confirmed counts as if it were so far away
-MUTUAL_CAP = 6.0  # mm; liftings further apart than this do not mean the same vessel
+WIDER = 0.6  # of a difference counts where the other view shows more: a second vessel may lie beside the one
+REGRET_CAP = 10.0  # mm; a depth that the other view regrets more than this, or knows nothing of, is as bad as any
+NEAR = 4  # steps of depth to either side within which the other view's regret is asked for
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
@@ -47,7 +48,8 @@ def matching_cost(  # type: ignore[no-untyped-def]
             if w > 0 and u > -0.5 and u < columns - 0.5 and v > -0.5 and v < rows - 0.5:
                 j, mm = nearest[round(v), round(u)], size * w
                 apart = math.sqrt((u - points_b[j, 0]) ** 2 + (v - points_b[j, 1]) ** 2) * mm
-                difference = min(abs(radius[i] * depth[k] - radius_b[j] * mm), RADIUS_CAP)
+                wider = radius_b[j] * mm - radius[i] * depth[k]
+                difference = min(WIDER * wider if wider > 0 else -wider, RADIUS_CAP)
                 if apart < unmatched:
                     distance, match[i, k] = apart, j
             cost[i, k] = distance + radius_weight * difference
@@ -67,42 +69,56 @@ def matching_cost_numpy(  # type: ignore[no-untyped-def]
     j = nearest[nearby[..., 1], nearby[..., 0]]
     distance = np.linalg.norm(pixels - points_b[j], axis=-1) * size * w
     matched = inside & (distance < unmatched)
-    difference = np.minimum(np.abs(radius[:, None] * depth - radius_b[j] * size * w), RADIUS_CAP)
+    wider = radius_b[j] * size * w - radius[:, None] * depth
+    difference = np.minimum(np.where(wider > 0, WIDER * wider, -wider), RADIUS_CAP)
     cost = np.where(matched, distance, unmatched) + radius_weight * np.where(inside, difference, RADIUS_CAP)
     return cost, np.where(matched, j, -1)
 
 
 @njit(cache=True, fastmath=True)
-def mutual_cost(match, source, rays, depth, there, sure):  # type: ignore[no-untyped-def]
-    """Cost (N, D) mm of a distance to where the other view's lifting puts the point that a depth was matched with.
+def other_regret(match, source, rays, depth, toward, row_b, first_b, step_b, regret_b):  # type: ignore[no-untyped-def]
+    """What the other view regrets (N, D) mm if a ray's point lies at a depth: `REGRET_CAP` at most, and unmatched.
 
     Parameters
     ----------
     match, depth : as of `matching_cost`
     source : (3,) mm, rays : (N, 3) mm per mm of depth, of the view that is lifted
-    there : (M, 3) mm, sure : (M,) 0..1, what the other lifting claims of its points
+    toward : (4,) of a point (x, y, z, 1) in mm gives its depth in the other view, mm
+    row_b : (M,) row of `regret_b` that stands for a point of the other centreline
+    first_b, step_b : mm, depths of `regret_b`
+    regret_b : (K, D) mm, as of `regret`; the least within `NEAR` steps counts
     """
-    cost = np.full(match.shape, MUTUAL_CAP)
+    least = np.empty_like(regret_b)
+    labels = regret_b.shape[1]
+    for i in range(len(regret_b)):
+        for k in range(labels):
+            least[i, k] = REGRET_CAP
+            for m in range(max(k - NEAR, 0), min(k + NEAR + 1, labels)):
+                least[i, k] = min(least[i, k], regret_b[i, m])
+    cost = np.full(match.shape, REGRET_CAP)
     for i in range(len(rays)):
+        start = toward[0] * source[0] + toward[1] * source[1] + toward[2] * source[2] + toward[3]
+        along = toward[0] * rays[i, 0] + toward[1] * rays[i, 1] + toward[2] * rays[i, 2]
         for k in range(len(depth)):
-            j = match[i, k]
-            if j >= 0:
-                x = source[0] + depth[k] * rays[i, 0] - there[j, 0]
-                y = source[1] + depth[k] * rays[i, 1] - there[j, 1]
-                z = source[2] + depth[k] * rays[i, 2] - there[j, 2]
-                gap = min(math.sqrt(x * x + y * y + z * z), MUTUAL_CAP)
-                cost[i, k] = sure[j] * gap + (1.0 - sure[j]) * UNSURE
+            at = round((start + depth[k] * along - first_b) / step_b)
+            if match[i, k] >= 0 and at >= 0 and at < labels:
+                cost[i, k] = least[row_b[match[i, k]], at]
     return cost
 
 
-def mutual_cost_numpy(match, source, rays, depth, there, sure):  # type: ignore[no-untyped-def]
-    """Twin of `mutual_cost` in numpy."""
+def other_regret_numpy(  # type: ignore[no-untyped-def]
+    match, source, rays, depth, toward, row_b, first_b, step_b, regret_b
+):
+    """Twin of `other_regret` in numpy."""
+    around = np.pad(regret_b, ((0, 0), (NEAR, NEAR)), constant_values=REGRET_CAP)
+    least = np.minimum(np.lib.stride_tricks.sliding_window_view(around, 2 * NEAR + 1, axis=1).min(-1), REGRET_CAP)
     world = source + depth[None, :, None] * rays[:, None, :]
-    gap = np.minimum(np.linalg.norm(world - there[match], axis=-1), MUTUAL_CAP)
-    return np.where(match >= 0, sure[match] * gap + (1.0 - sure[match]) * UNSURE, MUTUAL_CAP)
+    at = np.rint((world @ toward[:3] + toward[3] - first_b) / step_b).astype(np.int64)
+    known = (match >= 0) & (at >= 0) & (at < regret_b.shape[1])
+    return np.where(known, least[row_b[match], np.clip(at, 0, regret_b.shape[1] - 1)], REGRET_CAP)
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True)
 def best_labels(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]
     """Labels (N,) that minimise the sum of costs and jumps over a forest.
 
@@ -135,7 +151,27 @@ def best_labels(cost, order, parent, free, slope, largest):  # type: ignore[no-u
     return label
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True)
+def regret(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]
+    """How much more (N, D) all labels together cost at least if a node has a label, than under the best labels.
+
+    The min-marginals of the forest, less its least cost; messages of least cost go up the tree, then down. Parameters
+    as of `best_labels`.
+    """
+    total, message = cost.copy(), np.zeros_like(cost)
+    for i in order[::-1]:
+        if parent[i] >= 0:
+            message[i] = _least_behind(total[i], free[i], slope, largest)
+            total[parent[i]] += message[i]
+    for i in order:
+        if parent[i] >= 0:
+            total[i] += _least_behind(total[parent[i]] - message[i], free[i], slope, largest)
+    for i in order:
+        total[i] -= total[i].min()
+    return total
+
+
+@njit(cache=True, fastmath=True)
 def least_cost(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]
     """Sum of costs and jumps under the labels that `best_labels` finds, without them; parameters as there."""
     total, least = cost.copy(), 0.0
@@ -147,7 +183,7 @@ def least_cost(cost, order, parent, free, slope, largest):  # type: ignore[no-un
     return least
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True)
 def _least_behind(total, free, slope, largest):  # type: ignore[no-untyped-def]
     """Least of cost (D,) and jump for every label of the parent."""
     labels = len(total)

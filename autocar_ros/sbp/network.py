@@ -28,7 +28,7 @@ from autocar_ros.weights import Calibrated, Described
 KIND = "sbp"  # of weights (weights.py)
 SIZES = (2.0, 1.0, 0.5)  # mm, voxels of the three stages
 SMOOTHING = 0.5  # voxels, of the occupancy that is told
-LIFTED = slice(5, 13)  # features of a view that come from lifting
+LIFTED = slice(5, 15)  # features of a view that come from lifting
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,16 @@ class Evidence(NamedTuple):
     signed: tuple[Tensor, ...]  # (1, rows, columns) px to the border of the mask, negative inside
     nearest: tuple[Tensor, ...]  # (rows * columns,) row of `curves` nearest to a pixel
     curves: tuple[Tensor, ...]  # (M, 14) a centreline and where it was lifted to, see `_curve`
+    regret: tuple[Tensor, ...]  # (M, D) mm, of these points, see `Lifted`
+    first_depth: Tensor  # (V,) mm, of `regret`
     pictures: Tensor  # (V, 3, PICTURE, PICTURE) input of the 2D encoder
 
     def to(self, device: torch.device | str) -> Evidence:
         """Return a copy on a device."""
-        signed, nearest, curves = (tuple(t.to(device) for t in f) for f in (self.signed, self.nearest, self.curves))
-        return Evidence(self.views.to(device), signed, nearest, curves, self.pictures.to(device))
+        of_views = (self.signed, self.nearest, self.curves, self.regret)
+        signed, nearest, curves, regret = (tuple(t.to(device) for t in field) for field in of_views)
+        first, pictures = self.first_depth.to(device), self.pictures.to(device)
+        return Evidence(self.views.to(device), signed, nearest, curves, regret, first, pictures)
 
 
 def observe(pair: FramePair, config: ReconstructionConfig) -> Observation:
@@ -80,6 +84,8 @@ def evidence(seen: Observation) -> Evidence:
         tuple(torch.from_numpy(s[None]) for s in signed),
         tuple(torch.from_numpy(line.nearest.reshape(-1)) for line in seen.lines),
         tuple(torch.from_numpy(c) for c in curves),
+        tuple(torch.from_numpy(lifted.regret[lifted.of_point].astype(np.float32)) for lifted in seen.lifted),
+        torch.tensor([lifted.first_depth for lifted in seen.lifted]),
         torch.from_numpy(np.stack([mask_picture(s) for s in signed])),
     )
 
@@ -118,7 +124,7 @@ def _curve(line: Centreline, lifted: Lifted, other: Lifted, camera: Camera) -> n
     three = np.column_stack(
         [points, tree.chain_tangents(points, lifted.edges), lifted.radius, sure, lifted.matched.astype(float)]
     )
-    near = np.asarray(KDTree(lifted.pixels).query(line.points)[1])
+    near = lifted.of_point
     two = tree.chain_tangents(line.points, line.edges)
     normal = np.stack([-two[:, 1], two[:, 0]], 1)
     return np.column_stack([line.points, normal, line.radius, three[near]]).astype(np.float32)

@@ -26,7 +26,7 @@ THRESHOLDS = tuple(round(0.2 + 0.05 * k, 2) for k in range(11))  # of occupancy,
 FEWEST_NODES = 20  # a case that shows less of a tree is drawn anew
 SEPARATION = (20.0, 160.0)  # degrees between the views of a training case; nearer to 0 or 180 there is no depth
 WIDER = 0.4  # of the cases
-TUBES = 0.25  # of the cases are no coronaries, so that those are not taken for a law
+TUBES = 0.35  # of the cases are no coronaries, so that those are not taken for a law
 WIDEST = 2.2  # times the radius; two CT trees have 1.75 times that of the simulated ones, in the median
 
 

@@ -70,7 +70,8 @@ def test_order_of_the_views_does_not_matter(network, seen):
     """The network knows views, not planes A and B."""
     flipped = Evidence(
         type(seen.views)(*(field[::-1] if isinstance(field, tuple) else field.flip(0) for field in seen.views)),
-        seen.signed[::-1], seen.nearest[::-1], seen.curves[::-1], seen.pictures.flip(0),
+        seen.signed[::-1], seen.nearest[::-1], seen.curves[::-1], seen.regret[::-1], seen.first_depth.flip(0),
+        seen.pictures.flip(0),
     )  # fmt: skip
     with torch.no_grad():
         one, other = network(seen, CONFIG)[-1], network(flipped, CONFIG)[-1]
@@ -104,7 +105,10 @@ def test_threads_do_not_matter(network, seen):
 def test_lifting_can_be_left_out(seen):
     torch.manual_seed(3)
     blind = SbpNetwork(dataclasses.replace(SMALL, lifting=False)).eval()
-    noise = seen._replace(curves=tuple(torch.cat([c[:, :5], torch.randn_like(c[:, 5:])], 1) for c in seen.curves))
+    noise = seen._replace(
+        curves=tuple(torch.cat([c[:, :5], torch.randn_like(c[:, 5:])], 1) for c in seen.curves),
+        regret=tuple(torch.rand_like(r) for r in seen.regret),
+    )
     with torch.no_grad():
         one, other = blind(seen, CONFIG)[-1], blind(noise, CONFIG)[-1]
     assert torch.equal(one.occupancy, other.occupancy)

@@ -132,7 +132,7 @@ def mask_evidence(pair: FramePair) -> Evidence:
     signed = [signed_distance(o) for o in outside]
     views = make_views([camera_from_pose(pose) for pose in (pair.pose_a, pair.pose_b)], outside)
     pictures = torch.from_numpy(np.stack([mask_picture(s) for s in signed]))
-    return Evidence(views, tuple(torch.from_numpy(s[None]) for s in signed), (), (), pictures)
+    return Evidence(views, tuple(torch.from_numpy(s[None]) for s in signed), (), (), (), torch.zeros(0), pictures)
 
 
 def load_dense(path: Path) -> DenseNetwork:
