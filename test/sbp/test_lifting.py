@@ -18,8 +18,9 @@ from autocar_ros.sbp.matching import (
     least_cost,
     matching_cost,
     matching_cost_numpy,
-    mutual_cost,
-    mutual_cost_numpy,
+    other_regret,
+    other_regret_numpy,
+    regret,
 )
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.graph import Cloud
@@ -93,6 +94,22 @@ def test_a_cloud_is_completed_by_what_either_view_lacks_in_it():
     assert KDTree(found.points).query(whole.points)[0].max() < 2 * EXPLAINED
 
 
+def test_regret_knows_what_else_is_possible():
+    """Two equal vessels on the same epipolar lines may be swapped; that costs little, any other depth much."""
+    ends = np.array([[-20, -20, 15], [20, -20, 15]]), np.array([[-20, 20, -15], [20, 20, -15]])
+    first, second = (curve(*corners) for corners in ends)
+    points = np.concatenate([first, second])
+    pair = pair_of(points, np.full(len(points), 1.5), c_arm(0, 25), c_arm(0, -25))
+    lifted, _ = lift_both(*views(pair), CONFIG)
+    depth = lifted.first_depth + DEPTH_STEP * np.arange(lifted.regret.shape[1])
+    middle = np.argmin(np.linalg.norm(lifted.points - lifted.points.mean(0), axis=1))
+    low = depth[lifted.regret[middle] < 1.5]
+    apart = np.diff(low) > 2 * DEPTH_STEP
+    assert apart.sum() == 1  # two places: where it is, and where a swap would put it
+    assert np.median(lifted.regret[middle]) > 3.0
+    assert lifted.regret.min(1).max() == 0.0
+
+
 def test_lifting_is_deterministic():
     first, second = (lift_both(*views(fork_pair()), CONFIG) for _ in range(2))
     for a, b in zip(first, second, strict=True):
@@ -112,8 +129,9 @@ def test_costs_equal_their_twins(rng):
     np.testing.assert_allclose(cost, cost_twin, atol=1e-9)
     np.testing.assert_array_equal(match, match_twin)
     assert -1 < match.max() < len(line_b)
-    claim = match, a.source, rays, depth, rng.normal(0, 20, (len(line_b), 3)), rng.uniform(0, 1, len(line_b))
-    np.testing.assert_allclose(mutual_cost(*claim), mutual_cost_numpy(*claim), atol=1e-9)
+    rows = rng.integers(0, 30, len(line_b))
+    asked = match, a.source, rays, depth, b.projection[2], rows, 720.0, 2.0, rng.uniform(0, 15, (30, 80))
+    np.testing.assert_allclose(other_regret(*asked), other_regret_numpy(*asked), atol=1e-9)
 
 
 def test_a_match_is_the_point_that_the_depth_projects_to():
@@ -147,6 +165,23 @@ def test_best_labels_are_optimal(rng):
     found = energy(best_labels(cost, order, parent, free, 0.5, 0.9), cost, parent, free, 0.5, 0.9)
     every = np.stack(np.meshgrid(*[range(4)] * 5, indexing="ij"), -1).reshape(-1, 5)
     assert found == pytest.approx(min(energy(label, cost, parent, free, 0.5, 0.9) for label in every))
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 5), st.integers(1, 4), st.floats(0.05, 2.0), st.floats(0.0, 6.0), st.integers(0, 10_000))
+def test_regret_is_the_least_of_all_labellings(nodes, labels, slope, largest, seed):
+    rng = np.random.default_rng(seed)
+    parents = np.array([rng.integers(0, k) for k in range(1, nodes)], np.int64)
+    edges = np.stack([parents, np.arange(1, nodes)], 1).reshape(-1, 2)[rng.random(nodes - 1) < 0.8]
+    order, parent = tree.rooted(nodes, edges)
+    cost, free = rng.uniform(0, 3, (nodes, labels)), rng.integers(0, 3, nodes)
+    every = np.stack(np.meshgrid(*[range(labels)] * nodes, indexing="ij"), -1).reshape(-1, nodes)
+    total = np.array([energy(label, cost, parent, free, slope, largest) for label in every])
+    found = regret(cost, order, parent, free, slope, largest)
+    for node in range(nodes):
+        for label in range(labels):
+            least = total[every[:, node] == label].min() - total.min()
+            assert found[node, label] == pytest.approx(least, abs=1e-9)
 
 
 def energy(label, cost, parent, free, slope, largest):
