@@ -149,7 +149,7 @@ class ReconstructionConfig(_Checked):
     radius_weight: float = option(1.0, "lifting: weight of the difference of radii against distance", "", 0.0, 10.0)
     jump_weight: float = option(0.4, "lifting: cost of a jump in depth per mm", "", 0.0, 10.0)
     largest_jump_cost: float = option(5.0, "lifting: largest cost of a jump in depth", "mm", 0.0, 100.0)
-    mutual_rounds: int = option(2, "lifting: rounds in which both views settle on depths that suit both", "", 0, 10)
+    mutual_rounds: int = option(2, "lifting: rounds in which both views settle on depths that suit both", "", 1, 10)
     mutual_weight: float = option(0.3, "lifting: weight of what a depth costs the other view", "", 0.0, 10.0)
     agreement: float = option(2.0, "distance at which the liftings of both views still agree", "mm", 0.1, 20.0)
     neighbour_distance: float = option(3.0, "eps_v of the paper: largest step between neighbours", "mm", 0.5, 20.0)

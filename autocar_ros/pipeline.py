@@ -114,8 +114,7 @@ def frame_sighting(image: Image, mask: Mask, pose: CArmPose) -> Sighting:
 def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shift") -> FramePair:
     """Pair of two recorded runs with its plane B corrected by what both images absorb; as it is with `how` None.
 
-    Both ways end with reprojection of both centrelines: "shift" refines where the table went, "full" also the angles,
-    which takes seconds.
+    "full" ends with reprojection of both centrelines, which takes seconds.
 
     Raises
     ------
@@ -129,7 +128,8 @@ def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shi
     shown = zip(images, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
     first, second = (frame_sighting(*of_plane) for of_plane in shown)
     found = align([(first, second)], how)
-    found = refine(pair, found, ReconstructionConfig(), AlignmentConfig(), how)
+    if how == "full":
+        found = refine(pair, found, ReconstructionConfig(), AlignmentConfig())
     return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 

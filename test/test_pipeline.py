@@ -12,7 +12,7 @@ from sbp.tubes import c_arm, curve, fork, fork_pair, pair_of, render
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from autocar_ros.config import AlignmentConfig, ReconstructionConfig, SegmentationConfig
+from autocar_ros.config import AlignmentConfig, ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.carm import shift_image
 from autocar_ros.geometry.consistency import epipolar_fan
@@ -221,8 +221,8 @@ def phantom_reference(folder):
 def test_phantom_meets_its_bars(data_dir, frame):
     """Recall >= 0.6 and precision >= 0.45 at 3 mm after the best rigid fit."""
     runs = [read_run(data_dir / "phantom" / f"{name}.dcm", pixel_spacing=0.390625) for name in ("IM3", "IM4")]
-    by_filter = segmenter_for(SegmentationConfig(method="vesselness"))  # plain tubes look like catheters
-    masks = [by_filter.segment(run.images[frame]).vessel for run in runs]
+    segmenter = segmenter_for()
+    masks = [segmenter.segment(run.images[frame]).vessel for run in runs]
     graph = reconstruct(FramePair(0, 0, *masks, runs[0].poses[frame], runs[1].poses[frame])).graph
     check_tree(graph)
     reference = phantom_reference(data_dir / "phantom")

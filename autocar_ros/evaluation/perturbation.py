@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -21,7 +21,7 @@ from autocar_ros.evaluation.dynamic import RIGHT, Drive, Exposure, Rebuild, fram
 from autocar_ros.evaluation.graph_metrics import graph_correspondence, graph_score
 from autocar_ros.evaluation.protocols import score_registered
 from autocar_ros.evaluation.report import spread, spreads
-from autocar_ros.geometry.alignment import How, corrected
+from autocar_ros.geometry.alignment import corrected
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.rigid import similarity_register
@@ -158,10 +158,10 @@ def score_aligned(
 def aligned_pair(pair: FramePair, align: str) -> FramePair:
     """Pair with its plane B aligned as `autocar reconstruct` does, by its masks."""
     found = Aligner(AlignmentConfig(align=align)).correct(pair)
-    if found.alignment is None:
+    if found.alignment is None or align != "full":
         return found
     try:
-        alignment = refine(pair, found.alignment, ReconstructionConfig(), AlignmentConfig(), cast(How, align))
+        alignment = refine(pair, found.alignment, ReconstructionConfig(), AlignmentConfig())
     except ReconstructionError:
         return found
     return replace(pair, pose_b=corrected(pair.pose_b, alignment), alignment=alignment)

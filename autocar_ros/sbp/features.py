@@ -80,9 +80,7 @@ def _regret(depth: Tensor, row: Tensor, regret: Tensor, first: Tensor) -> Tensor
     return regret.reshape(-1).index_select(0, row * regret.shape[1] + label.long())
 
 
-def _of_view(
-    points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, curve: Tensor, regret: Tensor
-) -> Tensor:
+def _of_view(points: Tensor, signed: Tensor, offset: Tensor, radius: Tensor, curve: Tensor, regret: Tensor) -> Tensor:
     """(VIEW_FEATURES, N) of one view at points (3, N), with the row of `Evidence.curves` (14, N) nearest to each."""
     away = points - curve[5:8]
     along = (away * curve[8:11]).sum(0)

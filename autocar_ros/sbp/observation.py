@@ -7,7 +7,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from autocar_ros.config import ReconstructionConfig

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 
 from autocar_ros.config import AlignmentConfig, ReconstructionConfig
 from autocar_ros.errors import PoseError
-from autocar_ros.geometry.alignment import How, Sighting, corrected, sighting
+from autocar_ros.geometry.alignment import Sighting, corrected, sighting
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
 from autocar_ros.geometry.consistency import agreement, epipolar_fan
 from autocar_ros.sbp.lifting import DEPTH_STEP
@@ -44,25 +44,22 @@ def refine(
     found: ViewAlignment,
     reconstruction: ReconstructionConfig,
     alignment: AlignmentConfig,
-    how: How = "full",
 ) -> ViewAlignment:
     """Correction of plane B refined; the one that was found where no other lifts both centrelines better.
+
+    Angles and table are refined. The table alone, from a shift across the epipolar lines, is not worth it: of the tree
+    that is right by that shift (simulated masks with damage and motion, the phantom, two patients) nothing gets better.
 
     Parameters
     ----------
     pair : both planes as reported, without `found`
-    how : "full" refines angles and table; "shift" only the table, and nothing where it was found not to have moved
 
     Raises
     ------
     ReconstructionError
         When a mask is empty or full.
     """
-    seen = [_lines(pair)]
-    if how == "shift" and found.shift == (0.0, 0.0):
-        return found
-    usual = np.array([*([np.radians(alignment.angle_error)] * 2 if how == "full" else []), *[SHIFT_ERROR] * 3])
-    return _searched([pair], seen, found, reconstruction, usual, DEPTH_STEP, WORTH)
+    return _searched([pair], [_lines(pair)], found, reconstruction, _usual(alignment), DEPTH_STEP, WORTH)
 
 
 def refine_moments(
@@ -71,7 +68,7 @@ def refine_moments(
     reconstruction: ReconstructionConfig,
     alignment: AlignmentConfig,
 ) -> ViewAlignment:
-    """As `refine` does "full", of several moments together, each measured coarsely in a sixth of the time.
+    """As `refine`, of several moments together, each measured coarsely in a sixth of the time.
 
     How well both planes agree along epipolar lines counts, too: lifting measured coarsely would give it up. Under a
     right pose a search gains by chance, the less the more moments must agree: so does what it must gain.
@@ -84,10 +81,14 @@ def refine_moments(
         found = [agreement(fan, a.absorbed, b.absorbed)[0] for fan, (a, b) in zip(fans, views, strict=True)]
         return DISAGREEMENT * (1 - float(np.mean(found)))
 
-    usual = np.array([*[np.radians(alignment.angle_error)] * 2, *[SHIFT_ERROR] * 3])
     confirmed = found.shift == (0.0, 0.0) and found.primary == found.secondary == 0.0
     worth = (SURER if confirmed else 1.0) * WORTH_OF_ONE / np.sqrt(len(pairs))
-    return _searched(pairs, seen, found, reconstruction, usual, COARSE_DEPTH, worth, disagreement)
+    return _searched(pairs, seen, found, reconstruction, _usual(alignment), COARSE_DEPTH, worth, disagreement)
+
+
+def _usual(alignment: AlignmentConfig) -> FloatArray:
+    """Usual errors (5,) of both angles [rad] and of the table along column, row and depth [mm]."""
+    return np.array([*[np.radians(alignment.angle_error)] * 2, *[SHIFT_ERROR] * 3])
 
 
 def _searched(
@@ -100,7 +101,7 @@ def _searched(
     worth: float,
     besides: Callable[[ViewAlignment], float] | None = None,
 ) -> ViewAlignment:
-    """Best correction near the found one, in usual errors (3,) of the table or (5,) of angles and table.
+    """Best correction near the found one, searched in steps of the usual errors (5,).
 
     `step` is in mm of depth, `worth` in mm of cost, `besides` more cost in mm of a correction.
     """
@@ -108,7 +109,7 @@ def _searched(
     start = _as_table_shift(found, reported)
 
     def at(x: FloatArray) -> ViewAlignment:
-        return moved(start, reported, np.concatenate([np.zeros(5 - len(usual)), x * usual]))
+        return moved(start, reported, x * usual)
 
     def costs(alignment: ViewAlignment) -> float:
         lifted = [_cost(lines, pair, alignment, config, step) for lines, pair in zip(seen, pairs, strict=True)]
