@@ -321,18 +321,19 @@ def stenoses_to_msg(stenoses: Sequence[Stenosis], graph: VesselGraph) -> ros.Ste
         minimal_lumen_diameter=_pack("f", [s.minimal_lumen_diameter * _M for s in stenoses]),
         reference_diameter=_pack("f", [s.reference_diameter * _M for s in stenoses]),
         length=_pack("f", [s.length * _M for s in stenoses]),
+        confidence=_pack("f", [s.confidence for s in stenoses]),
     )
 
 
 def stenoses_from_msg(message: ros.StenosisArray) -> tuple[Stenosis, ...]:
-    """Stenoses of a message, which does not tell their confidence (NaN); arrays of different length are refused."""
+    """Stenoses of a message; arrays of different length are refused."""
     columns = [_unpack(message.node, "u4", int), _unpack(message.branch, "u4", int)]
     columns += [_unpack(message.diameter_stenosis, "f4") / 100]
     columns += [_unpack(v, "f4") / _M for v in (message.minimal_lumen_diameter, message.reference_diameter)]
-    columns += [_unpack(message.length, "f4") / _M]
+    columns += [_unpack(message.length, "f4") / _M, _unpack(message.confidence, "f4")]
     if len({len(column) for column in columns}) > 1:
         raise InvalidInputError(f"arrays of stenoses differ in length: {[len(column) for column in columns]}")
-    return tuple(Stenosis(*row, confidence=np.nan) for row in zip(*(c.tolist() for c in columns), strict=True))
+    return tuple(Stenosis(*row) for row in zip(*(c.tolist() for c in columns), strict=True))
 
 
 # --- places and paths

@@ -367,9 +367,9 @@ def test_points_must_be_finite_and_in_the_world_frame():
         c.world_point(tip)
 
 
-@given(st.lists(st.tuples(numbers(0, 1), numbers(0, 5), numbers(1.5, 6), numbers(0, 30)), max_size=5))
+@given(st.lists(st.tuples(numbers(0, 1), numbers(0, 5), numbers(1.5, 6), numbers(0, 30), numbers(0, 1)), max_size=5))
 def test_stenoses_travel_in_metres_and_percent(rows):
-    sent = [Stenosis(7 + k, k, *row, confidence=0.9) for k, row in enumerate(rows)]
+    sent = [Stenosis(7 + k, k, *row) for k, row in enumerate(rows)]
     graph = VesselGraph(
         np.zeros((0, 3)), np.zeros(0), np.zeros((0, 2), int), np.zeros(0, int), stamp_a_ns=5, graph_id=3
     )
@@ -378,7 +378,7 @@ def test_stenoses_travel_in_metres_and_percent(rows):
     assert list(message.diameter_stenosis) == pytest.approx([100 * s.diameter_stenosis for s in sent], rel=FLOAT32)
     got = c.stenoses_from_msg(deserialize_message(serialize_message(message), ros.StenosisArray))
     assert [(s.node, s.branch) for s in got] == [(s.node, s.branch) for s in sent]
-    for name in ("diameter_stenosis", "minimal_lumen_diameter", "reference_diameter", "length"):
+    for name in ("diameter_stenosis", "minimal_lumen_diameter", "reference_diameter", "length", "confidence"):
         assert [getattr(s, name) for s in got] == pytest.approx([getattr(s, name) for s in sent], rel=2 * FLOAT32)
 
 

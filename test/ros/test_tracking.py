@@ -72,6 +72,7 @@ def test_stenoses_are_told_once_a_second_while_the_graph_is_to_be_trusted(bench,
     assert found.branch == 1
     assert found.diameter_stenosis == pytest.approx(0.6, abs=0.1)
     assert found.reference_diameter == pytest.approx(3.0, rel=0.1)
+    assert 0.5 < found.confidence <= 1.0
 
 
 def test_a_doubtful_alignment_makes_the_graph_degraded(bench, tracking):
