@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from autocar_ros.tracking.confirmation import Confirmation
 from autocar_ros.tracking.quality import Fit, fused_radius
 from autocar_ros.types import FloatArray, IntArray, VesselGraph
 
@@ -13,6 +14,7 @@ FOLLOW = 0.5  # s in which confidence and radius follow the images
 DRIFT = 3.0  # mm/s by which the 1-sigma of a node grows while not both planes show it
 SYSTEMATIC = 0.5  # mm, 1-sigma of what poses and masks get wrong for all nodes alike
 LARGEST_SIGMA = 20.0  # mm
+REFUTED = 0.3  # of all reconstructions: a node that fewer find is given up, so one that none of three more does
 CONFIRMED = 0.25  # confidence from which a node was seen lately
 
 
@@ -34,6 +36,8 @@ class Evidence:
         self.confidence = self._birth
         self.radius = graph.radius
         self.absent = np.zeros(len(graph))
+        self._graphs = np.ones(len(graph))  # reconstructions that could find a node
+        self._found = np.ones(len(graph))  # and that did
 
     @property
     def lately(self) -> NDArray[np.bool_]:
@@ -52,6 +56,23 @@ class Evidence:
         beside = (self._parent >= 0) & ((planes > 0) | (self.absent > 0))[self._parent]
         self.absent = np.where(planes > 0, 0.0, self.absent + step * (contrast & fit.a.inside & fit.b.inside & beside))
 
+    @property
+    def refuted(self) -> NDArray[np.bool_]:
+        """(N,) nodes that hardly any reconstruction finds again, though the images show something there."""
+        return np.asarray(self._found <= REFUTED * self._graphs)
+
+    def confirm(self, told: Confirmation, shown: NDArray[np.bool_]) -> FloatArray:
+        """Take what a new reconstruction says of nodes (N,); the share of its say in their place, 0..1.
+
+        A node that it does not find counts as missed where both of its views had `shown` something. The confidence that
+        the graph was born with becomes the mean over all reconstructions.
+        """
+        asked = told.found | shown
+        self._graphs = self._graphs + asked
+        self._found = self._found + told.found
+        self._birth = self._birth + asked * (told.confidence - self._birth) / self._graphs
+        return np.where(told.found, 1.0 / self._found, 0.0)
+
     def sigma(self, fit: Fit) -> FloatArray:
         """1-sigma (N,) mm: of fit and poses, distance to the centrelines, time since both showed the node."""
         both = fit.a.seen & fit.b.seen
@@ -63,6 +84,6 @@ class Evidence:
     def taken(self, graph: VesselGraph, origin: IntArray, added: NDArray[np.bool_]) -> Evidence:
         """Evidence for a graph whose nodes (M,) were `origin` (M,) here, but for the added ones."""
         new = Evidence(graph)
-        for name in ("_birth", "_unseen", "confidence", "radius", "absent"):
+        for name in ("_birth", "_unseen", "confidence", "radius", "absent", "_graphs", "_found"):
             setattr(new, name, np.where(added, getattr(new, name), getattr(self, name)[origin]))
         return new

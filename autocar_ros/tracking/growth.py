@@ -48,7 +48,7 @@ def graft(living: VesselGraph, new: VesselGraph, views: tuple[View | str, View |
         return None
     tree = KDTree(living.position)
     distance, nearest = (np.asarray(found) for found in tree.query(new.position))
-    cosine = np.abs(np.einsum("nc,nc->n", _directions(new), _directions(living)[nearest]))
+    cosine = np.abs(np.einsum("nc,nc->n", directions(new), directions(living)[nearest]))
     unknown = (distance > KNOWN) | (cosine < PARALLEL) & (distance > APART)
     looks = [(view, KDTree(view.points), ~explained(living.position, living.edges, view)) for view in (a, b)]
     taken, joints = np.zeros(len(new), np.bool_), []
@@ -166,7 +166,7 @@ def _branches(living: VesselGraph, added: IntArray) -> tuple[IntArray, tuple[str
     return first + branch, living.branch_label + tuple(f"branch_{k}" for k in missing)
 
 
-def _directions(graph: VesselGraph) -> FloatArray:
+def directions(graph: VesselGraph) -> FloatArray:
     """Unit vector (N, 3) from every node's parent to it; at roots to a child."""
     along = np.zeros((len(graph), 3))
     step = graph.position[graph.edges[:, 1]] - graph.position[graph.edges[:, 0]]

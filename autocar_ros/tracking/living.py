@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autocar_ros.config import TrackingConfig
 from autocar_ros.tracking.evidence import Evidence
@@ -82,6 +83,12 @@ class Living:
         a, b = (look(position, tangent, self.graph.edges, v, self._config.seen_distance) for v in views)
         return Fit(position, sigma, a, b)
 
+    def shown(self, position: FloatArray, views: Views) -> NDArray[np.bool_]:
+        """Which nodes (N, 3) mm both views show something at."""
+        tangent = self._refit.direction(position)
+        a, b = (look(position, tangent, self.graph.edges, v, self._config.seen_distance) for v in views)
+        return np.asarray(a.seen & b.seen)
+
     def on_vessels(self, fit: Fit) -> float:
         """Share of the nodes seen lately that a view shows now, in the worse view; 1 when none can be told."""
         lately = self.evidence.lately
@@ -132,6 +139,17 @@ class Living:
         self._usual = usual + (1 - np.exp(-step / USUAL)) * (distance - usual)
         self.evidence.add(fit, step, fit.a.shows and fit.b.shows and on_vessels >= OFF_VESSELS)
         return judge(fit, views, notes, self.memory, on_vessels, self._config)
+
+    def bent(self, offset: FloatArray, present: FloatArray, views: Views) -> Fit:
+        """Go on with nodes that have been (N, 3) mm off all the time; `present` as for `become`."""
+        self._born = self._born.with_(position=self._born.position + offset)
+        self._refit = Refit(self._born, self._config)
+        last = self.graph.position + offset
+        self.motion = self.motion.taken(np.arange(len(last)), last)
+        self.graph = self.graph.with_(position=last)
+        shapes = [(stamp, shape + offset[: len(shape)]) for stamp, shape in self._shapes]
+        self._shapes = deque(shapes, maxlen=HISTORY)
+        return self.fit(Expected(present + offset, np.full(len(last), UNSURE)), views)
 
     def become(self, grown: Grown, then: FloatArray, present: FloatArray, views: Views) -> Fit:
         """Go on as a graph that has grown or was cut when this one was at `then` (N, 3) mm.

@@ -10,6 +10,7 @@ import numpy as np
 from autocar_ros.config import TrackingConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.tracking.confirmation import confirm
 from autocar_ros.tracking.growth import cut, graft
 from autocar_ros.tracking.living import Living, Views
 from autocar_ros.tracking.motion import Expected
@@ -197,6 +198,7 @@ class Tracker:
         living, c = self._living, self._config
         if living is None or fit is None or self._forced:
             return self._take(*self._caught_up(new))
+        fit = self._confirm(living, new, fit, views)
         if fit.coverage < c.good_coverage or now - self._compared >= c.growth_pause * NANOSECONDS:
             fit, self._compared = self._grow(living, new, fit, views), now
         if self.state == State.LOST or self._not_ok >= c.rebuild_pairs:
@@ -229,7 +231,8 @@ class Tracker:
         """Cut what the images contradict and graft what the new graph has more; the fit of what is then there."""
         if living.on_vessels(fit) < OFF_VESSELS:
             return fit
-        cut_off = cut(living.graph, living.evidence.absent >= self._config.prune_after)
+        gone = (living.evidence.absent >= self._config.prune_after) | living.evidence.refuted
+        cut_off = cut(living.graph, gone)
         if cut_off:
             self._graph_id += 1
             fit = living.become(cut_off, living.graph.position, fit.position, views)
@@ -240,6 +243,15 @@ class Tracker:
             self._graph_id += not np.array_equal(grown.graph.edges[: len(old)], old)  # turned towards another root
             fit = living.become(grown, then, fit.position, views)
         return fit
+
+    def _confirm(self, living: Living, new: VesselGraph, fit: Fit, views: Views) -> Fit:
+        """Nodes moved towards where a new graph has them, by less the more graphs had their say; the fit of that."""
+        then, seen = living.shape_at(new.stamp_a_ns), self._seen_at(new.stamp_a_ns)
+        if then is None or seen is None or living.on_vessels(fit) < OFF_VESSELS:
+            return fit
+        told = confirm(living.graph.with_(position=then), new)
+        share = living.evidence.confirm(told, living.shown(then, seen))
+        return living.bent(share[:, None] * told.offset, fit.position, views)
 
     def _seen_at(self, stamp_ns: int) -> Views | None:
         return next((views for stamp, _, views in self._recent if stamp == stamp_ns), None)
