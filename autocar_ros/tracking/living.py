@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autocar_ros.config import TrackingConfig
 from autocar_ros.tracking.evidence import Evidence
-from autocar_ros.tracking.fitting import Refit
+from autocar_ros.tracking.fitting import Refit, Targets
 from autocar_ros.tracking.growth import Grown
 from autocar_ros.tracking.motion import Expected, MotionPrior
 from autocar_ros.tracking.observation import View
@@ -20,6 +20,7 @@ from autocar_ros.types import NANOSECONDS, FloatArray, GraphStatus, VesselGraph
 
 HISTORY = 90  # shapes kept, to bring late reconstructions up to the present
 UNSURE = 5.0  # mm, 1-sigma of nodes whose motion is not known
+RECONSTRUCTED = 1.0  # 1/mm^2, weight of where reconstructions have a node
 UNSEEN = 30.0  # times the weight of what is expected, for nodes not seen lately: the lines near them are others'
 ENOUGH = 0.5  # points of a centreline for every node, of a tree filled well enough to be found elsewhere
 SAME_TIME = NANOSECONDS // 5  # a shape this near in time tells where nodes were
@@ -72,13 +73,16 @@ class Living:
             return view
         return "the mask shows hardly any vessels (contrast washes out or comes), and those not where they are expected"
 
-    def fit(self, expected: Expected, views: Views, rounds: int = 1) -> Fit:
-        """Nodes fitted to the views from where they are expected; after the first round no more is expected."""
+    def fit(self, expected: Expected, views: Views, rounds: int = 1, points: Targets | None = None) -> Fit:
+        """Nodes fitted to the views, and to `points` as of `Refit`, from where they are expected.
+
+        After the first round no more is expected.
+        """
         position, sigma = expected
         usable = [v for v in views if isinstance(v, View)]
         prior = (position, expected.weight * np.where(self.evidence.lately, 1.0, UNSEEN))
         for k in range(rounds if usable else 0):
-            position, sigma = self._refit(position, usable, prior if k == 0 else None)
+            position, sigma = self._refit(position, usable, prior if k == 0 else None, points)
         tangent = self._refit.direction(position)
         a, b = (look(position, tangent, self.graph.edges, v, self._config.seen_distance) for v in views)
         return Fit(position, sigma, a, b)
@@ -149,7 +153,9 @@ class Living:
         self.graph = self.graph.with_(position=last)
         shapes = [(stamp, shape + offset[: len(shape)]) for stamp, shape in self._shapes]
         self._shapes = deque(shapes, maxlen=HISTORY)
-        return self.fit(Expected(present + offset, np.full(len(last), UNSURE)), views)
+        there = present + offset
+        told = np.where((offset != 0).any(1), RECONSTRUCTED, 0.0)
+        return self.fit(Expected(there, np.full(len(last), UNSURE)), views, points=(there, told))
 
     def become(self, grown: Grown, then: FloatArray, present: FloatArray, views: Views) -> Fit:
         """Go on as a graph that has grown or was cut when this one was at `then` (N, 3) mm.
