@@ -34,10 +34,11 @@ class Tracker:
 
     - it is the graph when there is none, when `force_rebuild` asked for it, and when the present graph is lost or has
       not been OK for `rebuild_pairs`, and explains `rebuild_gain` less of the masks: a new `graph_id`;
-    - ends of the present graph that the images have contradicted for `prune_after` are cut: a new `graph_id`;
+    - nodes of the present graph are moved towards where it has them, by less the more reconstructions had their say;
+    - ends of the present graph that the images have contradicted for `prune_after`, or that hardly any reconstruction
+      finds again, are cut: a new `graph_id`;
     - branches that explain more of the masks are grafted, at most once in `growth_pause` while the graph explains
-      enough: the `graph_id` stays, new nodes come last (unless the ostium is among them and edges turn);
-    - else it is ignored.
+      enough: the `graph_id` stays, new nodes come last (unless the ostium is among them and edges turn).
     """
 
     def __init__(self, config: TrackingConfig | None = None) -> None:
