@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,30 +16,22 @@ from autocar_ros.config import (
     TrackingConfig,
 )
 from autocar_ros.errors import ReconstructionError
-from autocar_ros.geometry.alignment import How, Sighting, align, corrected, sighting
-from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
-from autocar_ros.imaging.enhance import absorption
+from autocar_ros.geometry.carm import angle_between, axes_apart
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.sbp.backproject import GAP_VOXEL, hull, tube_volume
 from autocar_ros.sbp.moments import confirmed, other_looks
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import observe
-from autocar_ros.sbp.pose_refinement import refine
 from autocar_ros.sbp.prediction import guided, network_for, pair_cloud
 from autocar_ros.sbp.refiner import Refiner
 from autocar_ros.sync.alignment import Aligner
 from autocar_ros.sync.pairing import Pairing
 from autocar_ros.tracking.tracker import Tracker
-from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, Image, Mask, SparseVolume, VesselGraph
-from autocar_ros.vessels.alike import alike_frames
+from autocar_ros.types import CArmPose, Frame, FramePair, GraphStatus, SparseVolume, VesselGraph
 from autocar_ros.vessels.graph import build_skeleton
 from autocar_ros.vessels.measure import measure_graph
 
-WIDEST = 60  # px: wider dark things are no vessels
-MOMENTS = 10  # pairs of frames that show the vessels in the same place, at most
 POOR_COVERAGE = 0.5  # a new graph that explains less of a mask is DEGRADED
-
-Masks = Mapping[int, Mask]  # of a recorded run, by frame
 
 
 class Reconstruction(NamedTuple):
@@ -106,50 +97,6 @@ class Pipeline:
         return self.graph
 
 
-def frame_sighting(image: Image, mask: Mask, pose: CArmPose) -> Sighting:
-    """What the vessels of a recorded frame absorb, where; raises `InvalidInputError` for an empty mask."""
-    return sighting(mask, pose, absorption(image, WIDEST).value)
-
-
-def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shift") -> FramePair:
-    """Pair of two recorded runs with its plane B corrected by what both images absorb; as it is with `how` None.
-
-    "full" ends with reprojection of both centrelines, which takes seconds.
-
-    Raises
-    ------
-    InvalidInputError
-        When a mask is empty, or both views have one X-ray source.
-    ReconstructionError
-        When a mask holds no centreline.
-    """
-    if how is None:
-        return pair
-    shown = zip(images, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
-    first, second = (frame_sighting(*of_plane) for of_plane in shown)
-    found = align([(first, second)], how)
-    if how == "full":
-        found = refine(pair, found, ReconstructionConfig(), AlignmentConfig())
-    return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
-
-
-def more_moments(
-    pair: FramePair, masks: tuple[Masks, Masks], frames: tuple[int, int], most: int = MOMENTS
-) -> list[FramePair]:
-    """Pairs of other frames of two recorded runs that show the vessels in the same place, the most alike first.
-
-    Parameters
-    ----------
-    pair : of `frames`; the others get its poses, stamps and phases
-    masks : of each run by frame, those of `frames` among them (`imaging.segmentation.masks_around`)
-    most : pairs, together with the given one
-    """
-    sizes = mm_per_pixel(pair.pose_a), mm_per_pixel(pair.pose_b)
-    a, b = (alike_frames(m, k, size, most) for m, k, size in zip(masks, frames, sizes, strict=True))
-    both = [(a[k % len(a)], b[k % len(b)]) for k in range(max(len(a), len(b)))]
-    return [replace(pair, mask_a=masks[0][i], mask_b=masks[1][j]) for i, j in both[1:]]
-
-
 def reconstruct(
     pair: FramePair,
     config: ReconstructionConfig | None = None,
@@ -159,7 +106,7 @@ def reconstruct(
     """Vessel graph of one pair of masks (the paper's reconstruction and graph initialisation).
 
     Without a `network` (`sbp.prediction.network_for`) the lifted centrelines alone are the reconstruction. With `more`
-    pairs, in which the vessels lie in the same place (`more_moments`), what few of them confirm is left out, and what
+    pairs, in which the vessels lie in the same place (`sbp.recorded`), what few of them confirm is left out, and what
     the first one lacks is added.
 
     Raises

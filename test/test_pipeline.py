@@ -19,7 +19,8 @@ from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.rigid import rigid_register
 from autocar_ros.imaging.dicom import read_run
 from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.pipeline import Pipeline, more_moments, reconstruct
+from autocar_ros.pipeline import Pipeline, reconstruct
+from autocar_ros.sbp.recorded import more_moments
 from autocar_ros.types import Frame, FramePair, GraphStatus, ViewAlignment
 from autocar_ros.vessels.reprojection import sample_edges
 

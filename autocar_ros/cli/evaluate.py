@@ -40,7 +40,7 @@ from autocar_ros.figures.comparison import draw_scores, draw_volumes
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.imaging.dicom import read_run
 from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.pipeline import MOMENTS
+from autocar_ros.sbp.recorded import MOMENTS
 from autocar_ros.types import FramePair, VesselGraph
 
 TITLE = "Static reconstruction of simulated trees"

@@ -25,10 +25,11 @@ from autocar_ros.geometry.carm import angle_between
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.joint_alignment import align_runs
 from autocar_ros.imaging.segmentation import masks_around, segmenter_for
-from autocar_ros.pipeline import MOMENTS, aligned, frame_sighting, more_moments, reconstruct
+from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.prediction import network_for
+from autocar_ros.sbp.recorded import MOMENTS, aligned, frame_sighting, more_moments
 from autocar_ros.types import CArmPose, FramePair, Image, Mask, VesselGraph
 
 ANGLE = 25.0  # degrees between two views from which on they are judged

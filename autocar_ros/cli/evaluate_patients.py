@@ -20,8 +20,9 @@ from autocar_ros.evaluation.segmentation import METHODS, load_segmenters
 from autocar_ros.evaluation.third_view import NEAR
 from autocar_ros.figures.third_view import Panel, draw_outcomes, draw_panels
 from autocar_ros.geometry.alignment import corrected
-from autocar_ros.pipeline import MOMENTS, reconstruct
+from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.prediction import network_for
+from autocar_ros.sbp.recorded import MOMENTS
 
 TITLE = "Patients in a third view"
 HOW_SCORED = (

@@ -28,9 +28,9 @@ from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.imaging.dicom import XrayRun, read_run
 from autocar_ros.imaging.pictures import write_mask
 from autocar_ros.imaging.segmentation import masks_around, segmenter_for
-from autocar_ros.pipeline import MOMENTS, aligned, more_moments
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
+from autocar_ros.sbp.recorded import MOMENTS, aligned, more_moments
 from autocar_ros.sync.runs import RunPair, observe_dicom, pair_runs
 from autocar_ros.types import CArmPose, Frame, FramePair, Mask, VesselGraph
 from autocar_ros.vessels.export import save_graph

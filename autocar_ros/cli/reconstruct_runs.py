@@ -14,10 +14,10 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.joint_alignment import JointAlignment, align_runs
 from autocar_ros.imaging.dicom import XrayRun
 from autocar_ros.imaging.segmentation import Segmenter
-from autocar_ros.pipeline import frame_sighting
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
+from autocar_ros.sbp.recorded import frame_sighting
 from autocar_ros.sync.runs import ObservedRun, RunPair, observe_dicom, pair_runs
 from autocar_ros.types import CArmPose, Frame, FramePair, Mask, VesselGraph
 

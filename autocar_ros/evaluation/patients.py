@@ -15,7 +15,8 @@ from autocar_ros.evaluation.third_view import Shot, ThirdView, by_chance, third_
 from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
 from autocar_ros.imaging.segmentation import Segmenter, masks_around
-from autocar_ros.pipeline import MOMENTS, Reconstruction, aligned, more_moments
+from autocar_ros.pipeline import Reconstruction
+from autocar_ros.sbp.recorded import MOMENTS, aligned, more_moments
 from autocar_ros.sync.beats import apart
 from autocar_ros.sync.runs import ObservedRun, known_frames, observe_run, pair_runs, vessels_of
 from autocar_ros.types import CArmPose, FramePair, Image, VesselGraph, ViewAlignment

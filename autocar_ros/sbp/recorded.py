@@ -1,0 +1,63 @@
+"""Recorded runs before their reconstruction: plane B aligned by two frames, other frames that show the same place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from autocar_ros.config import AlignmentConfig, ReconstructionConfig
+from autocar_ros.geometry.alignment import How, Sighting, align, corrected, sighting
+from autocar_ros.geometry.carm import mm_per_pixel
+from autocar_ros.imaging.enhance import absorption
+from autocar_ros.sbp.pose_refinement import refine
+from autocar_ros.types import CArmPose, FramePair, Image, Mask
+from autocar_ros.vessels.alike import alike_frames
+
+WIDEST = 60  # px: wider dark things are no vessels
+MOMENTS = 10  # pairs of frames that show the vessels in the same place, at most
+
+Masks = Mapping[int, Mask]  # of a recorded run, by frame
+
+
+def frame_sighting(image: Image, mask: Mask, pose: CArmPose) -> Sighting:
+    """What the vessels of a recorded frame absorb, where; raises `InvalidInputError` for an empty mask."""
+    return sighting(mask, pose, absorption(image, WIDEST).value)
+
+
+def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shift") -> FramePair:
+    """Pair of two recorded runs with its plane B corrected by what both images absorb; as it is with `how` None.
+
+    "full" ends with reprojection of both centrelines, which takes seconds.
+
+    Raises
+    ------
+    InvalidInputError
+        When a mask is empty, or both views have one X-ray source.
+    ReconstructionError
+        When a mask holds no centreline.
+    """
+    if how is None:
+        return pair
+    shown = zip(images, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
+    first, second = (frame_sighting(*of_plane) for of_plane in shown)
+    found = align([(first, second)], how)
+    if how == "full":
+        found = refine(pair, found, ReconstructionConfig(), AlignmentConfig())
+    return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
+
+
+def more_moments(
+    pair: FramePair, masks: tuple[Masks, Masks], frames: tuple[int, int], most: int = MOMENTS
+) -> list[FramePair]:
+    """Pairs of other frames of two recorded runs that show the vessels in the same place, the most alike first.
+
+    Parameters
+    ----------
+    pair : of `frames`; the others get its poses, stamps and phases
+    masks : of each run by frame, those of `frames` among them (`imaging.segmentation.masks_around`)
+    most : pairs, together with the given one
+    """
+    sizes = mm_per_pixel(pair.pose_a), mm_per_pixel(pair.pose_b)
+    a, b = (alike_frames(m, k, size, most) for m, k, size in zip(masks, frames, sizes, strict=True))
+    both = [(a[k % len(a)], b[k % len(b)]) for k in range(max(len(a), len(b)))]
+    return [replace(pair, mask_a=masks[0][i], mask_b=masks[1][j]) for i, j in both[1:]]
