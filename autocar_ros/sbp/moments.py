@@ -31,14 +31,11 @@ def other_looks(
 ) -> Iterator[Cloud]:
     """Clouds of `more` pairs, each looked at from both sides, and of the first from its other side; if they give one.
 
-    From the other side the planes change places, and lifting may jump more easily: it errs elsewhere.
+    From the other side the planes change places, which take turns in lifting: it errs elsewhere.
     """
-    freer = replace(config, mutual_rounds=2 * config.mutual_rounds, largest_jump_cost=config.largest_jump_cost / 2)
-    looks = [(_swapped(pair), freer)]
-    looks += [look for other in more for look in ((other, config), (_swapped(other), freer))]
-    for seen, settings in looks:
+    for look in (_swapped(pair), *(side for other in more for side in (other, _swapped(other)))):
         with suppress(ReconstructionError):
-            yield pair_cloud(observe(seen, settings), settings, network)[0]
+            yield pair_cloud(observe(look, config), config, network)[0]
 
 
 def _swapped(pair: FramePair) -> FramePair:
