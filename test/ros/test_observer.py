@@ -35,7 +35,7 @@ def test_records_and_reads_the_diagnostics(navigation, tmp_path):
 
         def recorded() -> bool:
             observer.set_goal(GOAL)  # again and again: the first click may come before the recorder has subscribed
-            return observer.counts.get("/clicked_point", 0) > 0
+            return all(observer.counts.get(topic, 0) > 0 for topic in ("/clicked_point", "/diagnostics"))
 
         assert observer.spin(10.0, recorded)
         assert observer.truth is None
