@@ -23,7 +23,7 @@ class Evidence:
 
     Attributes
     ----------
-    confidence : (N,) follows what the graph was born with when both planes show a node, half of it with one, 0 unseen
+    confidence : (N,) follows what the reconstructions gave when both planes show a node, half of it with one, 0 unseen
     radius : (N,) mm
     absent : (N,) s for which a node was in both images, next to a node that a plane showed or one that was
         absent itself, and no plane showed it

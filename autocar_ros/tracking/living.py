@@ -13,7 +13,7 @@ from autocar_ros.tracking.fitting import Refit, Targets
 from autocar_ros.tracking.growth import Grown
 from autocar_ros.tracking.motion import Expected, MotionPrior
 from autocar_ros.tracking.observation import View
-from autocar_ros.tracking.quality import Fit, explained, look
+from autocar_ros.tracking.quality import Fit, Sight, explained, look
 from autocar_ros.tracking.state import OFF_VESSELS, Memory, judge
 from autocar_ros.tracking.warp import carry
 from autocar_ros.types import NANOSECONDS, FloatArray, GraphStatus, VesselGraph
@@ -83,14 +83,17 @@ class Living:
         prior = (position, expected.weight * np.where(self.evidence.lately, 1.0, UNSEEN))
         for k in range(rounds if usable else 0):
             position, sigma = self._refit(position, usable, prior if k == 0 else None, points)
+        return Fit(position, sigma, *self._looked(position, views))
+
+    def _looked(self, position: FloatArray, views: Views) -> tuple[Sight, Sight]:
+        """What both views say about nodes (N, 3) mm."""
         tangent = self._refit.direction(position)
         a, b = (look(position, tangent, self.graph.edges, v, self._config.seen_distance) for v in views)
-        return Fit(position, sigma, a, b)
+        return a, b
 
     def shown(self, position: FloatArray, views: Views) -> NDArray[np.bool_]:
         """Which nodes (N, 3) mm both views show something at."""
-        tangent = self._refit.direction(position)
-        a, b = (look(position, tangent, self.graph.edges, v, self._config.seen_distance) for v in views)
+        a, b = self._looked(position, views)
         return np.asarray(a.seen & b.seen)
 
     def on_vessels(self, fit: Fit) -> float:

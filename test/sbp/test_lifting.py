@@ -146,11 +146,7 @@ def test_a_match_is_the_point_that_the_depth_projects_to():
 @settings(max_examples=30)
 @given(st.integers(1, 25), st.integers(1, 12), st.floats(0.05, 2.0), st.floats(0.0, 6.0), st.integers(0, 10_000))
 def test_best_labels_equal_their_twin(nodes, labels, slope, largest, seed):
-    rng = np.random.default_rng(seed)
-    parents = np.array([rng.integers(0, k) for k in range(1, nodes)], np.int64)
-    edges = np.stack([parents, np.arange(1, nodes)], 1).reshape(-1, 2)
-    order, parent = tree.rooted(nodes, edges)
-    cost, free = rng.uniform(0, 3, (nodes, labels)), rng.integers(0, 3, nodes)
+    cost, order, parent, free = forest(nodes, labels, seed, joined=1.0)
     found = best_labels(cost, order, parent, free, slope, largest)
     twin = best_labels_numpy(cost, order, parent, free, slope, largest)
     np.testing.assert_allclose(energy(found, cost, parent, free, slope, largest),
@@ -169,11 +165,7 @@ def test_best_labels_are_optimal(rng):
 @settings(max_examples=20)
 @given(st.integers(1, 5), st.integers(1, 4), st.floats(0.05, 2.0), st.floats(0.0, 6.0), st.integers(0, 10_000))
 def test_regret_is_the_least_of_all_labellings(nodes, labels, slope, largest, seed):
-    rng = np.random.default_rng(seed)
-    parents = np.array([rng.integers(0, k) for k in range(1, nodes)], np.int64)
-    edges = np.stack([parents, np.arange(1, nodes)], 1).reshape(-1, 2)[rng.random(nodes - 1) < 0.8]
-    order, parent = tree.rooted(nodes, edges)
-    cost, free = rng.uniform(0, 3, (nodes, labels)), rng.integers(0, 3, nodes)
+    cost, order, parent, free = forest(nodes, labels, seed)
     every = np.stack(np.meshgrid(*[range(labels)] * nodes, indexing="ij"), -1).reshape(-1, nodes)
     total = np.array([energy(label, cost, parent, free, slope, largest) for label in every])
     found = regret(cost, order, parent, free, slope, largest)
@@ -181,6 +173,14 @@ def test_regret_is_the_least_of_all_labellings(nodes, labels, slope, largest, se
         for label in range(labels):
             least = total[every[:, node] == label].min() - total.min()
             assert found[node, label] == pytest.approx(least, abs=1e-9)
+
+
+def forest(nodes, labels, seed, joined=0.8):
+    """Random forest with so much of the edges of a tree: its costs, order, parents and free steps."""
+    rng = np.random.default_rng(seed)
+    parents = np.array([rng.integers(0, k) for k in range(1, nodes)], np.int64)
+    edges = np.stack([parents, np.arange(1, nodes)], 1).reshape(-1, 2)[rng.random(nodes - 1) < joined]
+    return rng.uniform(0, 3, (nodes, labels)), *tree.rooted(nodes, edges), rng.integers(0, 3, nodes)
 
 
 def energy(label, cost, parent, free, slope, largest):
@@ -193,11 +193,7 @@ def energy(label, cost, parent, free, slope, largest):
 @settings(max_examples=30)
 @given(st.integers(1, 25), st.integers(1, 12), st.floats(0.05, 2.0), st.floats(0.0, 6.0), st.integers(0, 10_000))
 def test_least_cost_is_that_of_the_best_labels(nodes, labels, slope, largest, seed):
-    rng = np.random.default_rng(seed)
-    parents = np.array([rng.integers(0, k) for k in range(1, nodes)], np.int64)
-    edges = np.stack([parents, np.arange(1, nodes)], 1).reshape(-1, 2)[rng.random(nodes - 1) < 0.8]
-    order, parent = tree.rooted(nodes, edges)
-    cost, free = rng.uniform(0, 3, (nodes, labels)), rng.integers(0, 3, nodes)
+    cost, order, parent, free = forest(nodes, labels, seed)
     label = best_labels_numpy(cost, order, parent, free, slope, largest)
     expected = energy(label, cost, parent, free, slope, largest)
     assert least_cost(cost, order, parent, free, slope, largest) == pytest.approx(expected)
