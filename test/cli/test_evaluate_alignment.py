@@ -9,7 +9,7 @@ def test_shifts_are_found_and_graphs_as_good_as_when_told(autocar, data_dir, tmp
     monkeypatch.setattr(evaluate_alignment, "TRIALS", {"told": None, "reported": None, "shift": "shift"})
     monkeypatch.setattr(evaluate_alignment, "_groups", lambda shown: [tuple(shown[:3])])
     options = ("--data", data_dir / "phantom", "--out", tmp_path / "new")
-    options += ("--method", "lifting", "--segmentation", "vesselness", "--moments", 1)
+    options += ("--method", "lifting", "--moments", 1)
     result = autocar("evaluate", "alignment", *options)
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "new" / "metrics.json").read_text())
@@ -20,7 +20,7 @@ def test_shifts_are_found_and_graphs_as_good_as_when_told(autocar, data_dir, tmp
     assert max(abs(row["error_px"]) for row in rows) < 3
     moved = [row for row in rows if abs(row["true_shift_px"]) > 10]
     recall = {t: [row[t]["recall_3mm"] for row in moved] for t in ("told", "reported", "shift")}
-    assert sum(recall["told"]) / len(moved) - 0.1 < sum(recall["shift"]) / len(moved)  # one frame errs either way
+    assert all(b - 0.1 < a for a, b in zip(recall["shift"], recall["told"], strict=True))
     assert all(a > b + 0.1 for a, b in zip(recall["shift"], recall["reported"], strict=True))
     assert "confidence" in result.stdout
 
