@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "autocar_ros"
 
 # Every row may import the rows above it; beside itself nothing, but within the first row and as BESIDE tells.
-BASE = {"types", "config", "errors", "resources", "weights"}
+BASE = {"types", "config", "errors", "resources", "runtime", "weights"}
 LAYERS = [BASE, {"geometry", "imaging", "sparse"}, {"sbp", "vessels", "sync"}, {"tracking", "navigation"}]
 BESIDE = {"sbp": {"vessels"}}  # lifting starts from the centrelines of the masks
 CORE = set().union(*LAYERS)

@@ -14,6 +14,7 @@ import typer
 
 from autocar_ros.cli.console import fail, print_version
 from autocar_ros.errors import AutocarError
+from autocar_ros.runtime import keep_memory
 
 COMMANDS = {
     "demo": "Run simulator and all nodes, record a bag and report how well it went.",
@@ -51,6 +52,7 @@ def main() -> None:
     """Entry point of the `autocar` script; asked to end, it stops the nodes it has started, as at Ctrl-C."""
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
+    keep_memory()
     build_app()()
 
 

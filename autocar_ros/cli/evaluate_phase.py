@@ -11,7 +11,6 @@ import typer
 from rich.table import Table
 
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.scoring import one_thread
 from autocar_ros.cli.segmentation_cases import FACTORS, Factor
 from autocar_ros.config import SimulationConfig, SynchronizationConfig
 from autocar_ros.evaluation.phase import (
@@ -26,6 +25,7 @@ from autocar_ros.evaluation.phase import (
 from autocar_ros.evaluation.report import provenance, write_json
 from autocar_ros.figures.phase import draw_curves, draw_rates
 from autocar_ros.imaging.segmentation import Segmenter, segmenter_for
+from autocar_ros.runtime import pin_threads
 from autocar_ros.sync.cardiac import ImagePhase
 from autocar_ros.sync.motion import Vessels
 from autocar_ros.sync.pairing import Pairing
@@ -85,7 +85,7 @@ def phase(
 
     In true masks, in the absorption of simulated frames, and in masks of the network.
     """
-    one_thread()
+    pin_threads()
     segmenter = segmenter_for()
     hard = {name: [Rows() for _ in factor.levels] for name, factor in FACTORS.items() if robustness}
     rows: dict[str, Rows] = {}

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.scoring import mapped, one_thread, usable_cores
+from autocar_ros.cli.scoring import mapped, usable_cores
 from autocar_ros.cli.segmentation_cases import FACTORS, expose, segmentation_shot, varied
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.registered_views import read_registered_views
@@ -33,6 +33,7 @@ from autocar_ros.evaluation.segmentation import (
 from autocar_ros.figures.comparison import draw_scores
 from autocar_ros.figures.segmentation import contact_sheet, draw_recall, draw_robustness
 from autocar_ros.imaging.segmentation import Segmenter
+from autocar_ros.runtime import pin_threads
 
 TITLE = "Segmentation of angiograms"
 HOW_SCORED = (
@@ -126,7 +127,7 @@ def segmentation(
 
 def score_seed(seed: int, names: Sequence[str], weights: Path | None, kind: Kind, robustness: bool) -> Scored:
     """Scores of every method on the frame of a seed, and on its harder versions."""
-    one_thread()
+    pin_threads()
     segmenters = load_segmenters(names, weights)
     frame = _frame(seed, kind)
     for segmenter in segmenters.values():
@@ -158,7 +159,7 @@ def _simulated(seeds: range, score: Callable[[int], Scored], kind: Kind, jobs: i
 
 
 def _own_pictures(pictures: dict[str, Picture], segmenters: dict[str, Segmenter]) -> Result:
-    one_thread()
+    pin_threads()
     cases: list[Scores] = []
     with progress() as bar:
         task = bar.add_task("Segmenting", total=len(pictures))

@@ -10,14 +10,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
-import numba
-import torch
-
 from autocar_ros.cli.cases import static_case
 from autocar_ros.config import CaseConfig
 from autocar_ros.evaluation.methods import load_errors, load_method
 from autocar_ros.evaluation.protocols import score_static
+from autocar_ros.runtime import keep_memory, pin_threads
 
 T = TypeVar("T")
 Scores = dict[str, dict[str, float]]  # method -> metric -> value
@@ -37,7 +34,7 @@ def mapped(score: Callable[[int], T], seeds: Sequence[int], jobs: int) -> Iterat
         yield from map(score, seeds)
         return
     # spawned, not forked: a fork of a process whose libraries have threads may hang
-    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), start_worker) as pool:
         yield from pool.map(score, seeds)
 
 
@@ -57,8 +54,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def one_thread() -> None:
-    """Keep this process to one thread: the others have the other cores."""
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
-    cv2.setNumThreads(1)
+def start_worker() -> None:
+    """Keep a worker to one thread, as the others have the other cores, and to its memory."""
+    keep_memory()
+    pin_threads()

@@ -28,10 +28,11 @@ from autocar_ros.errors import AutocarError, ConfigError
 from autocar_ros.ros import qos
 from autocar_ros.ros.diagnostics import Diagnostics
 from autocar_ros.ros.executor import LeanExecutor
-from autocar_ros.ros.middleware import pin_threads, use_middleware_environment
+from autocar_ros.ros.middleware import use_middleware_environment
 from autocar_ros.ros.parameters import Parameters
 from autocar_ros.ros.sequence import SequenceNumbers
 from autocar_ros.ros.stamps import stamp_of
+from autocar_ros.runtime import keep_memory, pin_threads
 from autocar_ros.types import NANOSECONDS
 
 _JUMP_BACK = NANOSECONDS  # stamps that run back further mean another recording or a looped bag, not disorder
@@ -311,6 +312,7 @@ def reason_of(error: AutocarError) -> str:
 def main(node_class: type[StageNode], args: list[str] | None = None) -> int:
     """Run one node until Ctrl-C or SIGTERM; the exit code is 0, or 2 when a parameter is wrong."""
     use_middleware_environment()
+    keep_memory()
     rclpy.init(args=args)
     try:
         node = node_class()  # type: ignore[call-arg]

@@ -47,15 +47,3 @@ def keep_apart() -> None:
     """Meet no other session: a free domain on this machine alone, but for what the user has set."""
     os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-
-
-def pin_threads() -> None:
-    """One thread each for OpenCV, numba and torch, where they are loaded."""
-    import sys
-
-    if cv2 := sys.modules.get("cv2"):
-        cv2.setNumThreads(1)
-    if numba := sys.modules.get("numba"):
-        numba.set_num_threads(1)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)

@@ -102,11 +102,21 @@ def cast_rays(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, conf
         start, step, radius, depth, size_b, line_b.nearest, line_b.points, line_b.radius, config.unmatched_cost,
         config.radius_weight,
     )  # fmt: skip
+    depth, cost, match = _shown(depth, cost, match)
     forest = tree.rooted(len(index), edges)
     across = np.linalg.norm(pixels - pixels[forest.parent], axis=1) * size_a * center  # a root's is not used
     free = np.maximum(np.rint(FREE_SLOPE * across / DEPTH_STEP), 1).astype(np.int64)
     of_point = np.asarray(KDTree(pixels).query(line_a.points)[1])
     return Rays(a, pixels, directions, radius, edges, of_point, depth, cost, match, forest, free)
+
+
+def _shown(depth: FloatArray, cost: FloatArray, match: IntArray) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Only the depths from the first to the last at which the other view shows a vessel on any ray, if it does."""
+    shown = np.flatnonzero((match >= 0).any(0))
+    if len(shown) == 0:
+        return depth, cost, match
+    within = slice(shown[0], shown[-1] + 1)
+    return depth[within], np.ascontiguousarray(cost[:, within]), np.ascontiguousarray(match[:, within])
 
 
 def _mutual_cost(rays: Rays, rays_b: Rays, regret_b: FloatArray, config: ReconstructionConfig) -> FloatArray:

@@ -88,13 +88,10 @@ def other_regret(match, source, rays, depth, toward, row_b, first_b, step_b, reg
     first_b, step_b : mm, depths of `regret_b`
     regret_b : (K, D) mm, as of `regret`; the least within `NEAR` steps counts
     """
-    least = np.empty_like(regret_b)
     labels = regret_b.shape[1]
+    least = np.minimum(regret_b, REGRET_CAP)
     for i in range(len(regret_b)):
-        for k in range(labels):
-            least[i, k] = REGRET_CAP
-            for m in range(max(k - NEAR, 0), min(k + NEAR + 1, labels)):
-                least[i, k] = min(least[i, k], regret_b[i, m])
+        _least_within(regret_b[i], NEAR, least[i])
     cost = np.full(match.shape, REGRET_CAP)
     for i in range(len(rays)):
         start = toward[0] * source[0] + toward[1] * source[1] + toward[2] * source[2] + toward[3]
@@ -133,10 +130,7 @@ def best_labels(cost, order, parent, free, slope, largest):  # type: ignore[no-u
     slope : cost of every label beyond
     largest : largest cost of a jump
     """
-    total = cost.copy()
-    for i in order[::-1]:
-        if parent[i] >= 0:
-            total[parent[i]] += _least_behind(total[i], free[i], slope, largest)
+    total, _ = _gathered(cost, order, parent, free, slope, largest)
     label = np.zeros(len(cost), np.int64)
     for i in order:
         if parent[i] < 0:
@@ -158,46 +152,86 @@ def regret(cost, order, parent, free, slope, largest):  # type: ignore[no-untype
     The min-marginals of the forest, less its least cost; messages of least cost go up the tree, then down. Parameters
     as of `best_labels`.
     """
-    total, message = cost.copy(), np.zeros_like(cost)
-    for i in order[::-1]:
-        if parent[i] >= 0:
-            message[i] = _least_behind(total[i], free[i], slope, largest)
-            total[parent[i]] += message[i]
+    total, message = _gathered(cost, order, parent, free, slope, largest)
+    beside, back, rise = np.empty_like(cost[0]), np.empty_like(cost[0]), np.empty_like(cost[0])
     for i in order:
         if parent[i] >= 0:
-            total[i] += _least_behind(total[parent[i]] - message[i], free[i], slope, largest)
+            for k in range(len(beside)):
+                beside[k] = total[parent[i], k] - message[i, k]
+            _least_behind(beside, free[i], slope, largest, back, rise)
+            for k in range(len(beside)):
+                total[i, k] += back[k]
     for i in order:
-        total[i] -= total[i].min()
+        least = _least(total[i])
+        for k in range(len(beside)):
+            total[i, k] -= least
     return total
 
 
 @njit(cache=True, fastmath=True)
 def least_cost(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]
     """Sum of costs and jumps under the labels that `best_labels` finds, without them; parameters as there."""
-    total, least = cost.copy(), 0.0
-    for i in order[::-1]:
-        if parent[i] >= 0:
-            total[parent[i]] += _least_behind(total[i], free[i], slope, largest)
-        else:
-            least += total[i].min()
+    total, _ = _gathered(cost, order, parent, free, slope, largest)
+    least = 0.0
+    for i in order:
+        if parent[i] < 0:
+            least += _least(total[i])
     return least
 
 
 @njit(cache=True, fastmath=True)
-def _least_behind(total, free, slope, largest):  # type: ignore[no-untyped-def]
-    """Least of cost (D,) and jump for every label of the parent."""
+def _gathered(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]
+    """Cost (N, D) of every node with everything behind it, and what each node adds to its parent (N, D)."""
+    total, message = cost.copy(), np.empty_like(cost)
+    rise = np.empty_like(cost[0])
+    for i in order[::-1]:
+        if parent[i] >= 0:
+            _least_behind(total[i], free[i], slope, largest, message[i], rise)
+            for k in range(len(rise)):
+                total[parent[i], k] += message[i, k]
+    return total, message
+
+
+@njit(cache=True, fastmath=True)
+def _least_behind(total, free, slope, largest, low, rise):  # type: ignore[no-untyped-def]
+    """Least of cost (D,) and jump for every label of the parent, into `low` (D,); `rise` (D,) is room to work in.
+
+    A slope to either side makes two running minima, of what rises and of what falls with the label. They do not wait
+    for each other, and a step of each is one comparison.
+    """
     labels = len(total)
-    low = total.copy()
-    for m in range(1, min(free, labels - 1) + 1):  # nothing within `free` ...
+    most = _least(total) + largest
+    for k in range(labels):
+        low[k] = total[k]
+    _least_within(total, free, low)  # nothing within `free`, ...
+    for k in range(labels):
+        low[k], rise[k] = low[k] - slope * k, low[k] + slope * k
+    before, after = low[0], rise[labels - 1]
+    for k in range(1, labels):  # ... then a slope to either side, ...
+        before, after = min(before, low[k]), min(after, rise[labels - 1 - k])
+        low[k], rise[labels - 1 - k] = before, after
+    for k in range(labels):  # ... up to the largest
+        low[k] = min(low[k] + slope * k, rise[k] - slope * k, most)
+
+
+@njit(cache=True, fastmath=True)
+def _least_within(values, reach, low):  # type: ignore[no-untyped-def]
+    """Lower `low` (D,) to the least of `values` (D,) within `reach` labels to either side."""
+    labels = len(values)
+    for m in range(1, min(reach, labels - 1) + 1):
         for k in range(labels - m):
-            low[k] = min(low[k], total[k + m])
+            low[k] = min(low[k], values[k + m])
         for k in range(m, labels):
-            low[k] = min(low[k], total[k - m])
-    for k in range(1, labels):  # ... then a slope to either side ...
-        low[k] = min(low[k], low[k - 1] + slope)
-    for k in range(labels - 2, -1, -1):
-        low[k] = min(low[k], low[k + 1] + slope)
-    return np.minimum(low, total.min() + largest)  # ... up to the largest
+            low[k] = min(low[k], values[k - m])
+
+
+@njit(cache=True, fastmath=True)
+def _least(values):  # type: ignore[no-untyped-def]
+    """Least of (D,); numpy's looks for NaN, too."""
+    least = values[0]
+    for value in values:
+        least = min(least, value)
+    return least
 
 
 def best_labels_numpy(cost, order, parent, free, slope, largest):  # type: ignore[no-untyped-def]

@@ -9,6 +9,7 @@ from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.sbp import lifting
 from autocar_ros.sbp.fusion import EXPLAINED, completed, fuse
 from autocar_ros.sbp.lifting import DEPTH_STEP, cast_rays, confidence, lift_both
 from autocar_ros.sbp.lifting_cost import lifting_cost, strand
@@ -107,6 +108,17 @@ def test_regret_knows_what_else_is_possible():
         valleys = valleys[regret[valleys] < 0.75 * np.median(regret)]
         assert len(valleys) == 2
         assert np.ptp(valleys) * DEPTH_STEP > 5  # mm
+
+
+def test_depths_at_which_the_other_view_shows_nothing_change_nothing(monkeypatch):
+    line_a, a, line_b, b = views(fork_pair())
+    rays, few = cast_rays(line_a, a, line_b, b, CONFIG), lift_both(line_a, a, line_b, b, CONFIG)
+    assert (rays.match[:, [0, -1]] >= 0).any(0).all()  # they are left out
+    assert rays.cost.shape[1] < CONFIG.box_size / DEPTH_STEP / 2
+    monkeypatch.setattr(lifting, "_shown", lambda *of_depths: of_depths)
+    for found, wanted in zip(few, lift_both(line_a, a, line_b, b, CONFIG), strict=True):
+        assert wanted.regret.shape[1] > CONFIG.box_size / DEPTH_STEP
+        np.testing.assert_allclose(found.points[found.matched], wanted.points[found.matched])
 
 
 def test_lifting_is_deterministic():
