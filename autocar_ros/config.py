@@ -118,7 +118,7 @@ class AlignmentConfig(_Checked):
 
     align: str = option(
         "shift",
-        "off: poses as reported; shift: plane B shifted across its epipolar lines; full: its angles and distances, too",
+        "off: poses as reported; shift: table of plane B shifted as far as it shows; full: angles and distances, too",
         choices=("off", "shift", "full"),
     )
     largest_shift: float = option(40.0, "largest shift that is looked for, at the isocentre", "mm", 1.0, 100.0)

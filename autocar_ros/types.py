@@ -136,6 +136,11 @@ class ViewAlignment:
     unobservable: FloatArray = field(default_factory=lambda: np.full(3, np.nan))
     reason: str = ""  # why the correction is not to be trusted; "" = it is
 
+    @property
+    def confirms(self) -> bool:
+        """Whether it leaves the pose as it is reported."""
+        return not any((*self.shift, self.primary, self.secondary, self.sid, self.sod))
+
 
 @dataclass(frozen=True)
 class FramePair:

@@ -216,8 +216,8 @@ def _summary(graph: VesselGraph, pair: FramePair, chosen: RunPair, moments: int,
     if pair.alignment is not None:
         (column, row), found = pair.alignment.shift, pair.alignment
         console.print(
-            f"run B aligned: {column:+.1f} {row:+.1f} px, agreement {1 - found.residual_before:.2f} -> "
-            f"{1 - found.residual_after:.2f}, confidence {found.confidence:.2f}",
+            f"run B aligned: {column:+.1f} {row:+.1f} px, {found.sod:+.0f} mm towards the detector, agreement "
+            f"{1 - found.residual_before:.2f} -> {1 - found.residual_after:.2f}, confidence {found.confidence:.2f}",
             highlight=False,
         )
     if graph.status_reason:

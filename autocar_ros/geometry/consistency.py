@@ -8,9 +8,11 @@ the pixels, and a shift of the image changes two constants.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from scipy.ndimage import gaussian_filter1d
 
 from autocar_ros.errors import InvalidInputError
@@ -53,19 +55,14 @@ def agreement(fan: Fan, first: Absorbed, second: Absorbed, shifts: Sequence[floa
 
     `shifts` (S,) are mm at the isocentre by which the pose of the second view is shifted across its epipolar lines.
     """
-    pixels, weight = second
-    forms = _values(fan.second, pixels)
-    step = fan.second[:, :2] @ fan.across
-    profiles = [_profile(_values(fan.first, first[0]), first[1])]
-    profiles += [_profile(forms - (step * shift)[:, None], weight) for shift in shifts]
-    features = _features(np.stack(profiles))
-    return np.asarray(features[1:] @ features[0])
+    own = _profiles(fan.first, first)
+    others = _profiles(fan.second, second, np.outer(shifts, -fan.second[:, :2] @ fan.across))
+    return np.asarray(_features(others) @ _features(own)[0])
 
 
 def features(fan: Fan, first: Absorbed, second: Absorbed) -> tuple[FloatArray, FloatArray]:
     """Profile (PLANES,) of each view, of mean 0 and length 1; their product is `agreement`."""
-    profiles = [_profile(_values(fan.first, first[0]), first[1]), _profile(_values(fan.second, second[0]), second[1])]
-    one, other = _features(np.stack(profiles))
+    one, other = _features(np.concatenate([_profiles(fan.first, first), _profiles(fan.second, second)]))
     return one, other
 
 
@@ -80,10 +77,19 @@ def _features(profiles: FloatArray) -> FloatArray:
 
     The root keeps a vessel that runs along an epipolar line from outweighing all others.
     """
-    root = np.sqrt(gaussian_filter1d(profiles, SMOOTHING, axis=1))
-    fine = gaussian_filter1d(root, SMOOTHING, axis=1) - gaussian_filter1d(root, BROAD, axis=1)
-    fine -= fine.mean(axis=1, keepdims=True)
+    fine = np.sqrt(gaussian_filter1d(profiles, SMOOTHING, axis=1)) @ _fine()
     return np.asarray(fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), np.finfo(float).tiny))
+
+
+@cache
+def _fine() -> FloatArray:
+    """Matrix (PLANES, PLANES) that a profile is multiplied by to keep what is neither narrow nor broad, of mean 0.
+
+    For many profiles it is ten times as fast as the two filters that it is made of.
+    """
+    one = np.eye(PLANES)
+    band = gaussian_filter1d(one, SMOOTHING, axis=1) - gaussian_filter1d(one, BROAD, axis=1)
+    return np.asarray(band - band.mean(axis=1, keepdims=True))
 
 
 def _forms(camera: Camera, baseline: FloatArray, normal: FloatArray) -> FloatArray:
@@ -92,12 +98,35 @@ def _forms(camera: Camera, baseline: FloatArray, normal: FloatArray) -> FloatArr
     return np.stack([normal @ ray, np.cross(normal, baseline) @ ray])
 
 
+def _profiles(forms: FloatArray, absorbed: Absorbed, steps: FloatArray | None = None) -> FloatArray:
+    """What is absorbed (S, PLANES) in each plane, under `steps` (S, 2) added to both forms; none unless given."""
+    pixels, weight = absorbed
+    return np.asarray(
+        absorbed_in_planes(_values(forms, pixels), weight, np.zeros((1, 2)) if steps is None else steps)
+    )
+
+
 def _values(forms: FloatArray, pixels: FloatArray) -> FloatArray:
     return np.asarray(forms[:, :2] @ pixels.T + forms[:, 2:])
 
 
-def _profile(forms: FloatArray, weight: FloatArray) -> FloatArray:
-    """What is absorbed (PLANES,) in each plane."""
-    plane = ((forms[0] / forms[1] / WIDTH + 1) * (PLANES / 2)).astype(np.int64)
-    inside = (plane >= 0) & (plane < PLANES)
-    return np.asarray(np.bincount(plane[inside], weight[inside], PLANES), np.float64)
+@njit(cache=True, error_model="numpy")
+def absorbed_in_planes(values, weight, steps):  # type: ignore[no-untyped-def]
+    """Sums (S, PLANES) of `weight` (N,) by the quotient of `values` (2, N) and `steps` (S, 2): -WIDTH to WIDTH."""
+    profiles = np.zeros((len(steps), PLANES))
+    for s in range(len(steps)):
+        for n in range(len(weight)):
+            tangent = (values[0, n] + steps[s, 0]) / (values[1, n] + steps[s, 1])
+            if -WIDTH <= tangent < WIDTH:
+                profiles[s, int((tangent / WIDTH + 1) * (PLANES / 2))] += weight[n]
+    return profiles
+
+
+def absorbed_in_planes_numpy(values: FloatArray, weight: FloatArray, steps: FloatArray) -> FloatArray:
+    """Twin of `absorbed_in_planes` in numpy."""
+    shifted = values + steps[:, :, None]
+    tangent = shifted[:, 0] / shifted[:, 1]
+    inside = (tangent >= -WIDTH) & (tangent < WIDTH)
+    plane = np.where(inside, (tangent / WIDTH + 1) * (PLANES / 2), 0).astype(np.int64)
+    counted = [np.bincount(p, weight * i, PLANES) for p, i in zip(plane, inside, strict=True)]
+    return np.asarray(counted, np.float64)

@@ -1,7 +1,8 @@
 """Three or more runs brought to agree: one table shift in 3D a run, from what every two of them show.
 
-Two views tell a shift across their epipolar lines alone: one equation. Every further run adds an equation for each run
-before, in other directions, and all shifts are solved together. What no pair sees stays as reported.
+Two views tell a shift across their epipolar lines, and roughly one towards the detector: two equations. Every further
+run adds two for each run before, in other directions, and all shifts are solved together. What no pair sees stays as
+reported.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.types import CArmPose, FloatArray, ViewAlignment
 
 USUAL = 20.0  # mm, of a table shift
-PRECISION = 1.0  # mm, of a shift of full confidence
-OUTLIER = 3.0  # mm from the common solution at which a shift counts half
+PRECISION = 1.0  # mm, of a shift of full confidence across epipolar lines
+PRECISION_OF_DEPTH = 10.0  # mm, of one towards the detector
+OUTLIER = 3.0  # times these from the common solution at which a shift counts half
 ROUNDS = 10
 
 
@@ -42,8 +44,9 @@ class JointAlignment(NamedTuple):
 
     def doubt(self, run: int) -> str:
         """Why a run does not fit: fewer than half of the others agree with it; "" when it fits."""
+        most = OUTLIER * PRECISION
         reasons = [
-            found.reason or (f"{abs(left):.0f} mm off what the other runs say" if abs(left) > OUTLIER else "")
+            found.reason or (f"{abs(left):.0f} mm off what the other runs say" if abs(left) > most else "")
             for pair, found, left in zip(self.pairs, self.found, self.left, strict=True)
             if run in pair
         ]
@@ -68,17 +71,22 @@ def align_runs(runs: Sequence[Sighting], config: AlignmentConfig | None = None) 
     config = config or AlignmentConfig()
     pairs = tuple(combinations(range(len(runs)), 2))
     found = tuple(align([(runs[i], runs[j])], "shift", config) for i, j in pairs)
-    normal, across = zip(*(_equation(runs[i].pose, runs[j].pose, a) for (i, j), a in zip(pairs, found, strict=True)),
-                         strict=True)  # fmt: skip
-    rows = np.zeros((len(pairs), len(runs), 3))
-    for row, (i, j), direction in zip(rows, pairs, normal, strict=True):
-        row[i], row[j] = -direction, direction
-    weight = np.array([0.0 if a.reason else a.confidence for a in found]) / PRECISION
-    shift, left = _solve(rows[:, 1:].reshape(len(pairs), -1), np.array(across), weight)
-    return JointAlignment(np.concatenate([np.zeros((1, 3)), shift.reshape(-1, 3)]), pairs, found, left)
+    rows, wanted = np.zeros((2, len(pairs), len(runs), 3)), np.zeros((2, len(pairs)))  # across, and in depth
+    for k, (i, j) in enumerate(pairs):
+        first, second = runs[i].pose, runs[j].pose
+        normal, wanted[0, k] = _across(first, second, found[k])
+        rows[0, k, i], rows[0, k, j] = -normal, normal
+        rows[1, k, i], rows[1, k, j], wanted[1, k] = -_towards(first), _towards(second), found[k].sod
+    precision = np.array([PRECISION, PRECISION_OF_DEPTH])[:, None]
+    weight = np.tile([0.0 if a.reason else a.confidence for a in found], 2)
+    shift, left = _solve(
+        (rows[:, :, 1:] / precision[..., None, None]).reshape(len(weight), -1), (wanted / precision).ravel(), weight
+    )
+    shift = np.concatenate([np.zeros((1, 3)), shift.reshape(-1, 3)])
+    return JointAlignment(shift, pairs, found, PRECISION * left[: len(pairs)])
 
 
-def _equation(first: CArmPose, second: CArmPose, found: ViewAlignment) -> tuple[FloatArray, float]:
+def _across(first: CArmPose, second: CArmPose, found: ViewAlignment) -> tuple[FloatArray, float]:
     """Unit normal (3,) of the epipolar plane of the isocentre, and the shift along it in mm."""
     across = epipolar_fan(first, second).across
     u, w, _ = carm_axes(np.float64(second.primary_angle), np.float64(second.secondary_angle))
@@ -86,12 +94,17 @@ def _equation(first: CArmPose, second: CArmPose, found: ViewAlignment) -> tuple[
     return direction / np.linalg.norm(direction), float(np.asarray(found.shift) @ across / (across @ across))
 
 
-def _solve(rows: FloatArray, across: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Unknowns (U,) of `rows` (P, U) x = `across` (P,), and what is left (P,); outliers count less."""
+def _towards(pose: CArmPose) -> FloatArray:
+    """Unit direction (3,) from the source to the detector: a shift this way looks like a larger SOD."""
+    return np.asarray(carm_axes(np.float64(pose.primary_angle), np.float64(pose.secondary_angle))[2])
+
+
+def _solve(rows: FloatArray, wanted: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Unknowns (U,) of `rows` (E, U) x = `wanted` (E,), in precisions, and what is left (E,); outliers count less."""
     x, robust = np.zeros(rows.shape[1]), np.ones(len(rows))
     for _ in range(ROUNDS):
         scale = weight * robust
         system = np.concatenate([rows * scale[:, None], np.eye(len(x)) / USUAL])
-        x = np.linalg.lstsq(system, np.concatenate([across * scale, np.zeros(len(x))]), rcond=None)[0]
-        robust = 1 / np.sqrt(1 + ((rows @ x - across) / OUTLIER) ** 2)
-    return x, across - rows @ x
+        x = np.linalg.lstsq(system, np.concatenate([wanted * scale, np.zeros(len(x))]), rcond=None)[0]
+        robust = 1 / np.sqrt(1 + ((rows @ x - wanted) / OUTLIER) ** 2)
+    return x, wanted - rows @ x

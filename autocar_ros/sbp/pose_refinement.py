@@ -81,8 +81,7 @@ def refine_moments(
         found = [agreement(fan, a.absorbed, b.absorbed)[0] for fan, (a, b) in zip(fans, views, strict=True)]
         return DISAGREEMENT * (1 - float(np.mean(found)))
 
-    confirmed = found.shift == (0.0, 0.0) and found.primary == found.secondary == 0.0
-    worth = (SURER if confirmed else 1.0) * WORTH_OF_ONE / np.sqrt(len(pairs))
+    worth = (SURER if found.confirms else 1.0) * WORTH_OF_ONE / np.sqrt(len(pairs))
     return _searched(pairs, seen, found, reconstruction, _usual(alignment), COARSE_DEPTH, worth, disagreement)
 
 

@@ -225,7 +225,7 @@ class Aligner:
         back, here, on = np.mean(self._around, axis=0)
         self._around.clear()
         curvature = 2 * here - back - on
-        if present.shift == (0.0, 0.0) or curvature <= 0:
+        if present.confirms or curvature <= 0:
             return  # a reported pose that was confirmed stays
         step = float(np.clip(STEP * (on - back) / (2 * curvature), -STEP, STEP))
         if abs(step) >= SMALLEST_STEP:

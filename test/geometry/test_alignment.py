@@ -44,7 +44,34 @@ def test_a_shift_across_the_epipolar_lines_is_found(pairs, mm):
     assert found.residual_after < 0.2
     assert found.confidence > 0.6
     assert found.reason == ""
+    assert found.sod == 0
     assert np.linalg.norm(found.unobservable) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("mm", "across"), [(-30.0, 5.0), (20.0, -12.0), (40.0, 0.0)])
+def test_a_table_nearer_to_the_detector_is_found(scene, pairs, mm, across):
+    """It makes the vessels smaller: their rays miss each other by several mm at the border of the picture."""
+    true = pairs[0][1].pose
+    wrong = replace(true, source_to_isocenter=true.source_to_isocenter - mm)
+    wrong = shift_image(wrong, *(-across * epipolar_fan(pairs[0][0].pose, true).across))
+    found = align(reported(pairs, wrong))
+    assert found.sod == pytest.approx(mm, abs=abs(mm) / 2)
+    assert found.residual_after < found.residual_before
+    assert found.reason == ""
+    assert not found.confirms
+    points = scene.truth(MOMENTS[0]).position
+    pixels = [camera_from_pose(scene.true_pose(p)).project(points)[0] for p in "ab"]
+
+    def gap(alignment):
+        views = [camera_from_pose(p).projection for p in (scene.true_pose("a"), corrected(wrong, alignment))]
+        return np.quantile(triangulate(*views, *pixels).gap, 0.9)
+
+    assert gap(found) < min(0.75 * gap(replace(found, sod=0.0)), 1.0)
+
+
+def test_no_distance_beyond_the_detector_is_tried(pairs):
+    near = replace(pairs[0][1].pose, source_to_isocenter=pairs[0][1].pose.source_to_detector - 15.0)
+    assert corrected(near, align(reported(pairs, near))).check()
 
 
 @pytest.mark.parametrize("seed", range(3))

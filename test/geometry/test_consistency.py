@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel, shift_image
-from autocar_ros.geometry.consistency import Fan, _values, agreement, difference, epipolar_fan
+from autocar_ros.geometry.consistency import (
+    PLANES,
+    WIDTH,
+    Fan,
+    _values,
+    absorbed_in_planes,
+    absorbed_in_planes_numpy,
+    agreement,
+    difference,
+    epipolar_fan,
+)
 from autocar_ros.geometry.epipolar import epipolar_lines, fundamental_matrix
 from autocar_ros.types import CArmPose
 
@@ -88,3 +98,13 @@ def test_nothing_inside_the_fan_agrees_with_nothing():
 def test_views_from_one_source_are_refused():
     with pytest.raises(InvalidInputError, match="one X-ray source"):
         epipolar_fan(A, A)
+
+
+def test_profiles_equal_their_twin(rng):
+    values = np.stack([rng.normal(0, 0.2, 500), np.ones(500)])  # many beyond the last plane
+    weight, steps = rng.uniform(0, 1, 500), rng.normal(0, 0.05, (7, 2))
+    found = absorbed_in_planes(values, weight, steps)
+    np.testing.assert_allclose(found, absorbed_in_planes_numpy(values, weight, steps), atol=1e-12)
+    assert found.shape == (7, PLANES)
+    inside = np.abs((values[0] + steps[:, :1]) / (values[1] + steps[:, 1:])) < WIDTH
+    np.testing.assert_allclose(found.sum(1), inside @ weight)

@@ -8,7 +8,7 @@ import pytest
 from autocar_ros.config import SimulationConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.alignment import sighting
-from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.geometry.carm import camera_from_pose, carm_axes
 from autocar_ros.geometry.epipolar import triangulate
 from autocar_ros.geometry.joint_alignment import JointAlignment, align_runs
 from autocar_ros.synthetic.scene import Scene
@@ -57,6 +57,17 @@ def test_shifts_of_three_tables_are_solved_together(scene, poses):
     assert np.abs(joint.left).max() < 1.0
     assert joint.pairs == ((0, 1), (0, 2), (1, 2))
     assert [joint.doubt(k) for k in range(3)] == ["", "", ""]
+
+
+def test_a_table_that_was_lowered_is_found(scene, poses):
+    """By 30 mm: it changes the size of the tree, differently in every view."""
+    graph, lowered = scene.truth(0.5), np.array([[0.0, 0.0, 0.0], [0.0, 30.0, 0.0], [0.0, 30.0, 0.0]])
+    runs = [sighting(mask_of(graph, pose), displaced(pose, by)) for pose, by in zip(poses, lowered, strict=True)]
+    joint = align_runs(runs)
+    assert max(gaps(graph.position, poses, joint.corrected([run.pose for run in runs]))) < 1.5
+    axes = [carm_axes(np.float64(p.primary_angle), np.float64(p.secondary_angle))[2] for p in poses]
+    towards = [float(axis @ by) for axis, by in zip(axes, joint.shift - lowered, strict=True)]  # what is left
+    assert np.abs(towards).max() < 12
 
 
 def test_another_artery_leaves_a_contradiction(scene, poses):
