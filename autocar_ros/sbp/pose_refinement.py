@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 
 from autocar_ros.config import AlignmentConfig, ReconstructionConfig
 from autocar_ros.errors import PoseError
-from autocar_ros.geometry.alignment import Sighting, corrected, sighting
+from autocar_ros.geometry.alignment import NOISE, Sighting, corrected, sighting
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
 from autocar_ros.geometry.consistency import agreement, epipolar_fan
 from autocar_ros.sbp.lifting import DEPTH_STEP
@@ -44,22 +44,32 @@ def refine(
     found: ViewAlignment,
     reconstruction: ReconstructionConfig,
     alignment: AlignmentConfig,
+    shown: tuple[Sighting, Sighting] | None = None,
 ) -> ViewAlignment:
     """Correction of plane B refined; the one that was found where no other lifts both centrelines better.
 
     Angles and table are refined. The table alone, from a shift across the epipolar lines, is not worth it: of the tree
     that is right by that shift (simulated masks with damage and motion, the phantom, two patients) nothing gets better.
+    A correction under which both planes agree less along epipolar lines must lift so much the better: what the masks
+    have wrong is lifted well by a wrong one, too.
 
     Parameters
     ----------
     pair : both planes as reported, without `found`
+    shown : what they absorb, from where `found` comes; the masks stand for it unless it is given
 
     Raises
     ------
     ReconstructionError
         When a mask is empty or full.
     """
-    return _searched([pair], [_lines(pair)], found, reconstruction, _usual(alignment), DEPTH_STEP, WORTH)
+    lines, views = _lines(pair), [shown or _sightings(pair)]
+    refined = _searched([pair], [lines], found, reconstruction, _usual(alignment), DEPTH_STEP, WORTH)
+
+    def doubt(correction: ViewAlignment) -> float:
+        return _cost(lines, pair, correction, reconstruction, DEPTH_STEP) * (_disagreement(views, correction) + NOISE)
+
+    return refined if doubt(refined) < doubt(found) else found
 
 
 def refine_moments(
@@ -77,9 +87,7 @@ def refine_moments(
     views = [_sightings(pair) for pair in pairs]
 
     def disagreement(alignment: ViewAlignment) -> float:
-        fans = [epipolar_fan(first.pose, corrected(second.pose, alignment)) for first, second in views]
-        found = [agreement(fan, a.absorbed, b.absorbed)[0] for fan, (a, b) in zip(fans, views, strict=True)]
-        return DISAGREEMENT * (1 - float(np.mean(found)))
+        return DISAGREEMENT * _disagreement(views, alignment)
 
     worth = (SURER if found.confirms else 1.0) * WORTH_OF_ONE / np.sqrt(len(pairs))
     return _searched(pairs, seen, found, reconstruction, _usual(alignment), COARSE_DEPTH, worth, disagreement)
@@ -119,6 +127,13 @@ def _searched(
 
     best = minimize(penalized, np.zeros(len(usual)), method="Powell", options=SEARCH)  # type: ignore[call-overload]
     return at(best.x) if costs(found) - best.fun >= worth else found
+
+
+def _disagreement(views: Sequence[tuple[Sighting, Sighting]], alignment: ViewAlignment) -> float:
+    """1 - mean correlation of what both planes show along epipolar lines, under a correction of plane B."""
+    fans = [epipolar_fan(first.pose, corrected(second.pose, alignment)) for first, second in views]
+    found = [agreement(fan, a.absorbed, b.absorbed)[0] for fan, (a, b) in zip(fans, views, strict=True)]
+    return 1 - float(np.mean(found))
 
 
 def _sightings(pair: FramePair) -> tuple[Sighting, Sighting]:

@@ -42,7 +42,7 @@ def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shi
     first, second = (frame_sighting(*of_plane) for of_plane in shown)
     found = align([(first, second)], how)
     if how == "full":
-        found = refine(pair, found, ReconstructionConfig(), AlignmentConfig())
+        found = refine(pair, found, ReconstructionConfig(), AlignmentConfig(), (first, second))
     return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 
