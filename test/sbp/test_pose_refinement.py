@@ -7,7 +7,7 @@ import pytest
 
 from autocar_ros.config import AlignmentConfig, CaseConfig, ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
-from autocar_ros.geometry.alignment import corrected
+from autocar_ros.geometry.alignment import Sighting, corrected
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.geometry.epipolar import triangulate
@@ -35,6 +35,17 @@ def test_a_turned_view_is_turned_back(case):
     wrong = replace(true, primary_angle=true.primary_angle + 0.03, secondary_angle=true.secondary_angle - 0.03)
     found = refine(replace(case.pair, pose_b=wrong), ViewAlignment(), *CONFIG)
     assert angle_between(corrected(wrong, found), true) < 0.5 * angle_between(wrong, true)
+
+
+def test_what_the_planes_contradict_is_left(case):
+    """The masks ask for a turn, but what both planes absorb agrees as it is."""
+    pose_a, true = case.pair.pose_a, case.pair.pose_b
+    wrong = replace(true, primary_angle=true.primary_angle + 0.03, secondary_angle=true.secondary_angle - 0.03)
+    a, b = (camera_from_pose(pose).project(case.truth.position)[0] for pose in (pose_a, wrong))
+    shown = Sighting(a, np.ones(len(a)), pose_a), Sighting(b, np.ones(len(b)), wrong)
+    pair = replace(case.pair, pose_b=wrong)
+    assert not refine(pair, ViewAlignment(), *CONFIG).confirms
+    assert refine(pair, ViewAlignment(), *CONFIG, shown).confirms
 
 
 def test_what_is_not_worth_it_is_left(case):
