@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autocar_ros.tracking.confirmation import Confirmation
-from autocar_ros.tracking.quality import Fit, fused_radius
+from autocar_ros.tracking.quality import Fit
 from autocar_ros.types import FloatArray, IntArray, VesselGraph
 
 ONE_VIEW = 0.5  # confidence of a node that one plane shows, of one that both show
@@ -44,13 +44,15 @@ class Evidence:
         """(N,) nodes that were seen lately."""
         return np.asarray(self.confidence > CONFIRMED * self._birth)
 
-    def add(self, fit: Fit, step: float, contrast: bool) -> None:
-        """Take what a fit shows that lies `step` s after the one before; without contrast no node counts as absent."""
+    def add(self, fit: Fit, radius: FloatArray, step: float, contrast: bool) -> None:
+        """Take what a fit shows that lies `step` s after the one before; without contrast no node counts as absent.
+
+        `radius` (N,) mm is what the views show, NaN where they do not.
+        """
         follow = 1.0 - np.exp(-step / FOLLOW)
         planes = fit.a.seen.astype(int) + fit.b.seen
         target = self._birth * np.array([0.0, ONE_VIEW, 1.0])[planes]
         self.confidence = self.confidence + follow * (target - self.confidence)
-        radius = fused_radius(fit)
         self.radius = np.where(np.isfinite(radius), self.radius + follow * (radius - self.radius), self.radius)
         self._unseen = np.where(planes == 2, 0.0, self._unseen + step)
         beside = (self._parent >= 0) & ((planes > 0) | (self.absent > 0))[self._parent]

@@ -13,7 +13,7 @@ from autocar_ros.tracking.fitting import Refit, Targets
 from autocar_ros.tracking.growth import Grown
 from autocar_ros.tracking.motion import Expected, MotionPrior
 from autocar_ros.tracking.observation import View
-from autocar_ros.tracking.quality import Fit, Sight, explained, look
+from autocar_ros.tracking.quality import Fit, Sight, explained, look, shown_radius
 from autocar_ros.tracking.state import OFF_VESSELS, Memory, judge
 from autocar_ros.tracking.warp import carry
 from autocar_ros.types import NANOSECONDS, FloatArray, GraphStatus, VesselGraph
@@ -144,7 +144,8 @@ class Living:
         distance = self.distance(fit)
         usual = self._usual if np.isfinite(self._usual) else distance
         self._usual = usual + (1 - np.exp(-step / USUAL)) * (distance - usual)
-        self.evidence.add(fit, step, fit.a.shows and fit.b.shows and on_vessels >= OFF_VESSELS)
+        radius = shown_radius(fit, self._refit.direction(fit.position), views)
+        self.evidence.add(fit, radius, step, fit.a.shows and fit.b.shows and on_vessels >= OFF_VESSELS)
         return judge(fit, views, notes, self.memory, on_vessels, self._config)
 
     def bent(self, offset: FloatArray, present: FloatArray, views: Views) -> Fit:

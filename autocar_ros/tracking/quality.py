@@ -21,7 +21,6 @@ class Sight(NamedTuple):
     seen: NDArray[np.bool_]  # (N,) a centreline is near
     inside: NDArray[np.bool_]  # (N,) within the image
     distance: FloatArray  # (N,) mm to the centreline
-    radius: FloatArray  # (N,) mm, NaN unknown
     residual: float  # px, NaN when no node is in the image
     coverage: float  # 0..1
 
@@ -50,7 +49,7 @@ def look(position: FloatArray, tangent: FloatArray, edges: IntArray, view: View 
     """Compare a graph (N, 3) mm with a view; `near` in mm is how far a seen node may be from a centreline."""
     if isinstance(view, str):
         none, unknown = np.zeros(len(position), np.bool_), np.full(len(position), np.nan)
-        return Sight(False, none, none, unknown, unknown, np.nan, 0.0)
+        return Sight(False, none, none, unknown, np.nan, 0.0)
     match = view.match(position, tangent)
     seen = match.inside & (match.distance <= near)
     return Sight(
@@ -58,7 +57,6 @@ def look(position: FloatArray, tangent: FloatArray, edges: IntArray, view: View 
         seen=seen,
         inside=match.inside,
         distance=match.distance,
-        radius=np.where(seen, lumen_radius(position, tangent, view.camera, view.mask), np.nan),
         residual=float(np.median((match.distance / match.size)[match.inside])) if match.inside.any() else np.nan,
         coverage=float(explained(position, edges, view).mean()),
     )
@@ -69,9 +67,17 @@ def seen_bits(fit: Fit) -> NDArray[np.uint8]:
     return (fit.a.seen * np.uint8(SeenBy.A) | fit.b.seen * np.uint8(SeenBy.B)).astype(np.uint8)
 
 
-def fused_radius(fit: Fit) -> FloatArray:
-    """(N,) mm where both views show a node and one of them its border, else NaN."""
-    return np.where(fit.a.seen & fit.b.seen, fuse_radius(fit.a.radius, fit.b.radius), np.nan)
+def shown_radius(fit: Fit, tangent: FloatArray, views: tuple[View | str, View | str]) -> FloatArray:
+    """(N,) mm where both views show a node and one of them its border, else NaN; `tangent` (N, 3) is of the nodes."""
+    radius, both = np.full(len(fit.position), np.nan), fit.a.seen & fit.b.seen
+    of_views = [
+        lumen_radius(fit.position[both], tangent[both], view.camera, view.mask)
+        for view in views
+        if isinstance(view, View)
+    ]
+    if both.any():
+        radius[both] = fuse_radius(*of_views)
+    return radius
 
 
 def explained(position: FloatArray, edges: IntArray, view: View) -> NDArray[np.bool_]:
