@@ -118,10 +118,10 @@ class AlignmentConfig(_Checked):
 
     align: str = option(
         "shift",
-        "off: poses as reported; shift: table of plane B shifted as far as it shows; full: angles and distances, too",
+        "off: poses as reported; shift: table of B, across its epipolar lines and in depth; full: angles and distances",
         choices=("off", "shift", "full"),
     )
-    largest_shift: float = option(40.0, "largest shift that is looked for, at the isocentre", "mm", 1.0, 100.0)
+    largest_shift: float = option(40.0, "largest shift of the table that is looked for", "mm", 1.0, 100.0)
     angle_error: float = option(2.0, "full: usual error of the reported angles", "deg", 0.01, 20.0)
     distance_error: float = option(10.0, "full: usual error of SID and SOD", "mm", 0.01, 100.0)
     least_confidence: float = option(0.6, "an alignment below makes the graph DEGRADED", "", 0.0, 1.0)

@@ -9,14 +9,14 @@ from contextlib import suppress
 # parameters of glibc's mallopt(3), and how far they are raised
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT = 1 << 29  # bytes that are free at the end of the heap and stay with the process
-_LARGE = 1 << 25  # bytes from which an array gets a mapping of its own: the most that every glibc accepts
+_LARGE = 1 << 25  # bytes from which an array gets a mapping of its own: the most that a glibc of 64 bits accepts
 
 
 def keep_memory() -> None:
     """Keep freed memory for the next arrays; call it before the first large one. Without glibc nothing happens.
 
-    By default glibc returns every array of more than some 100 KB at once, and the system clears its pages again one by
-    one at the next frame: a sixth of the time of a reconstruction.
+    By default glibc soon returns what is free to the system, which clears its pages again one by one at the next frame:
+    a sixth of the time of a reconstruction.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt

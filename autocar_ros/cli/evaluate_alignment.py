@@ -119,7 +119,7 @@ def _scores(
     network: SbpNetwork | None,
     reference: VesselGraph,
 ) -> dict[str, Any]:
-    """Shift found against the registered one in px, and recall and precision of every trial."""
+    """Error of the shift in px, depth, and recall and precision of every trial."""
     a, b = first.view, second.view
     true = np.subtract(b.pose.center, b.reported.center)
     given = aligned(_pair(first, second, (a.pose, b.reported)), (first.image, second.image))
@@ -184,7 +184,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
                   title="Recall / precision at 3 mm")  # fmt: skip
     for row in rows:
         graphs = (f"{row[t]['recall_3mm']:.2f} / {row[t]['precision_3mm']:.2f}" for t in TRIALS)
-        numbers = f"{row['angle_deg']:.0f}", f"{row['true_shift_px']:.1f}", f"{row['error_px']:+.1f}"
-        numbers += (f"{row['depth_mm']:+.0f}",)
-        table.add_row(row["views"], *numbers, f"{row['confidence']:.2f}", *graphs)
+        across = f"{row['true_shift_px']:.1f}", f"{row['error_px']:+.1f}", f"{row['depth_mm']:+.0f}"
+        table.add_row(row["views"], f"{row['angle_deg']:.0f}", *across, f"{row['confidence']:.2f}", *graphs)
     return table

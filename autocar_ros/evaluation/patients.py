@@ -160,6 +160,7 @@ def figures_of(outcome: Outcome) -> dict[str, Any]:
         "angle_deg": float(np.degrees(angle_between(a, b))),
         "third_angle_deg": float(np.degrees(min(angle_between(a, c), angle_between(b, c)))),
         "shift_mm": float(np.hypot(*outcome.alignment.shift)) * mm_per_pixel(b),
+        "depth_mm": outcome.alignment.sod,
         "correlation": 1 - outcome.alignment.residual_after,
         "correlation_before": 1 - outcome.alignment.residual_before,
         "confidence": outcome.alignment.confidence,

@@ -16,14 +16,14 @@ import numpy as np
 
 from autocar_ros.config import AlignmentConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.geometry.alignment import Sighting, align
-from autocar_ros.geometry.carm import carm_axes
+from autocar_ros.geometry.alignment import LEAST_DEPTH, Sighting, align
+from autocar_ros.geometry.carm import camera_from_pose, carm_axes
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.types import CArmPose, FloatArray, ViewAlignment
 
 USUAL = 20.0  # mm, of a table shift
 PRECISION = 1.0  # mm, of a shift of full confidence across epipolar lines
-PRECISION_OF_DEPTH = 10.0  # mm, of one towards the detector
+PRECISION_OF_DEPTH = 5.0  # mm, of one towards the detector; where none was found it is smaller than `LEAST_DEPTH`
 OUTLIER = 3.0  # times these from the common solution at which a shift counts half
 ROUNDS = 10
 
@@ -73,11 +73,10 @@ def align_runs(runs: Sequence[Sighting], config: AlignmentConfig | None = None) 
     found = tuple(align([(runs[i], runs[j])], "shift", config) for i, j in pairs)
     rows, wanted = np.zeros((2, len(pairs), len(runs), 3)), np.zeros((2, len(pairs)))  # across, and in depth
     for k, (i, j) in enumerate(pairs):
-        first, second = runs[i].pose, runs[j].pose
-        normal, wanted[0, k] = _across(first, second, found[k])
-        rows[0, k, i], rows[0, k, j] = -normal, normal
-        rows[1, k, i], rows[1, k, j], wanted[1, k] = -_towards(first), _towards(second), found[k].sod
-    precision = np.array([PRECISION, PRECISION_OF_DEPTH])[:, None]
+        for equation, (direction, by) in enumerate(_equations(runs[i].pose, runs[j].pose, found[k])):
+            rows[equation, k, i], rows[equation, k, j], wanted[equation, k] = -direction, direction, by
+    depth = np.where([a.sod != 0 for a in found], PRECISION_OF_DEPTH, LEAST_DEPTH)
+    precision = np.stack([np.full(len(pairs), PRECISION), depth])
     weight = np.tile([0.0 if a.reason else a.confidence for a in found], 2)
     shift, left = _solve(
         (rows[:, :, 1:] / precision[..., None, None]).reshape(len(weight), -1), (wanted / precision).ravel(), weight
@@ -86,17 +85,24 @@ def align_runs(runs: Sequence[Sighting], config: AlignmentConfig | None = None) 
     return JointAlignment(shift, pairs, found, PRECISION * left[: len(pairs)])
 
 
-def _across(first: CArmPose, second: CArmPose, found: ViewAlignment) -> tuple[FloatArray, float]:
-    """Unit normal (3,) of the epipolar plane of the isocentre, and the shift along it in mm."""
+def _equations(first: CArmPose, second: CArmPose, found: ViewAlignment) -> list[tuple[FloatArray, float]]:
+    """Directions (3,) in which the second table is displaced against the first, and by how many mm.
+
+    Across: the unit normal of the epipolar plane of the isocentre. In depth: the unit direction in this plane from the
+    line through both sources to the isocentre, for a displacement along that line stretches no profile.
+    """
+    second = replace(second, source_to_isocenter=second.source_to_isocenter + found.sod)
     across = epipolar_fan(first, second).across
-    u, w, _ = carm_axes(np.float64(second.primary_angle), np.float64(second.secondary_angle))
-    direction = across[0] * u + across[1] * w
-    return direction / np.linalg.norm(direction), float(np.asarray(found.shift) @ across / (across @ across))
-
-
-def _towards(pose: CArmPose) -> FloatArray:
-    """Unit direction (3,) from the source to the detector: a shift this way looks like a larger SOD."""
-    return np.asarray(carm_axes(np.float64(pose.primary_angle), np.float64(pose.secondary_angle))[2])
+    u, w, towards = carm_axes(np.float64(second.primary_angle), np.float64(second.secondary_angle))
+    normal = across[0] * u + across[1] * w
+    normal /= np.linalg.norm(normal)
+    sources = [camera_from_pose(pose).source for pose in (first, second)]
+    deep = np.cross(sources[1] - sources[0], normal)
+    deep /= np.linalg.norm(deep) * np.sign(deep @ towards)
+    return [
+        (normal, float(np.asarray(found.shift) @ across / (across @ across))),
+        (deep, found.sod * float(deep @ towards)),
+    ]
 
 
 def _solve(rows: FloatArray, wanted: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:

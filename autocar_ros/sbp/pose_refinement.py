@@ -66,6 +66,9 @@ def refine(
     lines, views = _lines(pair), [shown or _sightings(pair)]
     refined = _searched([pair], [lines], found, reconstruction, _usual(alignment), DEPTH_STEP, WORTH)
 
+    if refined is found:
+        return found
+
     def doubt(correction: ViewAlignment) -> float:
         return _cost(lines, pair, correction, reconstruction, DEPTH_STEP) * (_disagreement(views, correction) + NOISE)
 

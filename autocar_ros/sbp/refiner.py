@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from autocar_ros.config import AlignmentConfig, ReconstructionConfig
-from autocar_ros.geometry.alignment import NEAR, reported
-from autocar_ros.geometry.carm import angle_between, mm_per_pixel
+from autocar_ros.geometry.alignment import are_alike, reported
+from autocar_ros.geometry.carm import angle_between
 from autocar_ros.sbp.pose_refinement import refine_moments
 from autocar_ros.types import CArmPose, FramePair, ViewAlignment
 
@@ -65,5 +65,4 @@ class Refiner:
         return float(np.degrees(angle_between(pose, self._moments[-1].pose_b))) <= TURNED
 
     def _same_correction(self, found: ViewAlignment, pose: CArmPose) -> bool:
-        away = [np.linalg.norm(np.subtract(found.shift, known.shift)) * mm_per_pixel(pose) for known in self._known]
-        return bool(min(away) <= NEAR)
+        return any(are_alike(found, known, pose) for known in self._known)

@@ -19,8 +19,7 @@ import numpy as np
 
 from autocar_ros.config import AlignmentConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.geometry.alignment import How, Sighting, align, as_reported, corrected, sighting
-from autocar_ros.geometry.carm import mm_per_pixel
+from autocar_ros.geometry.alignment import How, Sighting, align, are_alike, as_reported, corrected, sighting
 from autocar_ros.geometry.consistency import Fan, agreement, epipolar_fan, features
 from autocar_ros.sync.simultaneity import REACH, Simultaneity
 from autocar_ros.types import MASK_THRESHOLD, CArmPose, FloatArray, FramePair, Mask, ViewAlignment
@@ -138,8 +137,7 @@ class Aligner:
     def _compare(self, views: Views, present: ViewAlignment) -> None:
         """Compare moments, under one correction as long as the present one is not far from it."""
         known, (first, second) = self._compared or present, views
-        away = np.linalg.norm(np.subtract(known.shift, present.shift)) * mm_per_pixel(second.pose)
-        if self._compared is None or away > REACH:
+        if self._compared is None or not are_alike(known, present, second.pose, REACH):
             self._compared = known = present
             self._beat.clear()
         self._beat.add(*features(self._fan_of(views, known), first.absorbed, second.absorbed))

@@ -70,13 +70,10 @@ def seen_bits(fit: Fit) -> NDArray[np.uint8]:
 def shown_radius(fit: Fit, tangent: FloatArray, views: tuple[View | str, View | str]) -> FloatArray:
     """(N,) mm where both views show a node and one of them its border, else NaN; `tangent` (N, 3) is of the nodes."""
     radius, both = np.full(len(fit.position), np.nan), fit.a.seen & fit.b.seen
-    of_views = [
-        lumen_radius(fit.position[both], tangent[both], view.camera, view.mask)
-        for view in views
-        if isinstance(view, View)
-    ]
-    if both.any():
-        radius[both] = fuse_radius(*of_views)
+    a, b = views
+    if isinstance(a, View) and isinstance(b, View):
+        at, along = fit.position[both], tangent[both]
+        radius[both] = fuse_radius(*(lumen_radius(at, along, view.camera, view.mask) for view in (a, b)))
     return radius
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from autocar_ros.config import AlignmentConfig, SimulationConfig
 from autocar_ros.errors import InvalidInputError, PoseError
-from autocar_ros.geometry.alignment import Sighting, align, corrected, sighting
+from autocar_ros.geometry.alignment import Sighting, align, are_alike, corrected, sighting
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel, shift_image
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.epipolar import triangulate
@@ -48,7 +48,7 @@ def test_a_shift_across_the_epipolar_lines_is_found(pairs, mm):
     assert np.linalg.norm(found.unobservable) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("mm", "across"), [(-30.0, 5.0), (20.0, -12.0), (40.0, 0.0)])
+@pytest.mark.parametrize(("mm", "across"), [(-40.0, 5.0), (20.0, -12.0), (40.0, 0.0)])
 def test_a_table_nearer_to_the_detector_is_found(scene, pairs, mm, across):
     """It makes the vessels smaller: their rays miss each other by several mm at the border of the picture."""
     true = pairs[0][1].pose
@@ -141,8 +141,22 @@ def test_a_sighting_weighs_by_absorption_or_width():
     assert len(sighting(mask, pose, absorbed).pixels) == 48
 
 
+@pytest.mark.parametrize("largest", [39.0, 7.0, 2.5])
+def test_no_shift_is_always_tried(pairs, largest):
+    assert align(pairs, config=AlignmentConfig(largest_shift=largest)).confirms
+
+
+def test_corrections_are_alike_where_neither_shift_nor_depth_tells_them_apart(pairs):
+    pose, one = pairs[0][1].pose, ViewAlignment(shift=(3.0, 4.0), sod=20.0)
+    assert are_alike(one, replace(one, shift=(4.0, 4.0), sod=25.0), pose)
+    assert not are_alike(one, replace(one, shift=(40.0, 4.0)), pose)
+    assert not are_alike(one, replace(one, sod=-20.0), pose)
+
+
 def test_the_search_is_as_wide_as_asked_for(pairs):
     true = pairs[0][1].pose
     far = shift_image(true, *(-25.0 * epipolar_fan(pairs[0][0].pose, true).across))
     found = align(reported(pairs, far), config=AlignmentConfig(largest_shift=10.0))
     assert np.hypot(*found.shift) * mm_per_pixel(true) <= 10.01
+    deep = replace(true, source_to_isocenter=true.source_to_isocenter - 30.0)
+    assert align(reported(pairs, deep), config=AlignmentConfig(largest_shift=10.0)).sod == 0

@@ -103,8 +103,9 @@ def test_views_from_one_source_are_refused():
 def test_profiles_equal_their_twin(rng):
     values = np.stack([rng.normal(0, 0.2, 500), np.ones(500)])  # many beyond the last plane
     weight, steps = rng.uniform(0, 1, 500), rng.normal(0, 0.05, (7, 2))
+    values[0, :2], steps[0] = (np.nextafter(WIDTH, 0), -WIDTH), 0.0  # at its very end, and at the first
     found = absorbed_in_planes(values, weight, steps)
     np.testing.assert_allclose(found, absorbed_in_planes_numpy(values, weight, steps), atol=1e-12)
     assert found.shape == (7, PLANES)
-    inside = np.abs((values[0] + steps[:, :1]) / (values[1] + steps[:, 1:])) < WIDTH
-    np.testing.assert_allclose(found.sum(1), inside @ weight)
+    inside = np.abs((values[0] + steps[1:, :1]) / (values[1] + steps[1:, 1:])) < WIDTH
+    np.testing.assert_allclose(found[1:].sum(1), inside @ weight)

@@ -8,7 +8,7 @@ from sbp.tubes import c_arm, curve, fork, fork_pair, pair_of
 from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
-from autocar_ros.geometry.carm import camera_from_pose
+from autocar_ros.geometry.carm import camera_from_pose, shift_image
 from autocar_ros.sbp import lifting
 from autocar_ros.sbp.fusion import EXPLAINED, completed, fuse
 from autocar_ros.sbp.lifting import DEPTH_STEP, cast_rays, confidence, lift_both
@@ -118,7 +118,16 @@ def test_depths_at_which_the_other_view_shows_nothing_change_nothing(monkeypatch
     monkeypatch.setattr(lifting, "_shown", lambda *of_depths: of_depths)
     for found, wanted in zip(few, lift_both(line_a, a, line_b, b, CONFIG), strict=True):
         assert wanted.regret.shape[1] > CONFIG.box_size / DEPTH_STEP
-        np.testing.assert_allclose(found.points[found.matched], wanted.points[found.matched])
+        np.testing.assert_array_equal(found.matched, wanted.matched)
+        np.testing.assert_allclose(found.points, wanted.points)
+
+
+def test_views_without_a_vessel_in_common_are_lifted_all_the_same():
+    line_a, a, line_b, _ = views(fork_pair())
+    beside = shift_image(c_arm(40, -10), 0.0, 4000.0)  # no ray of either view comes near a vessel of the other
+    for lifted in lift_both(line_a, a, line_b, camera_from_pose(beside), CONFIG):
+        assert np.isfinite(lifted.points).all()
+        assert not lifted.matched.any()
 
 
 def test_lifting_is_deterministic():

@@ -110,6 +110,7 @@ class SynchronizationNode(StageNode):
         (column, row), turn = found.shift, np.degrees((found.primary, found.secondary))
         self.diagnostics.values |= {
             "plane_b_shift_px": f"{column:.1f} {row:.1f}",
+            "plane_b_depth_mm": f"{found.sod:.0f}",
             "plane_b_turn_deg": f"{turn[0]:.2f} {turn[1]:.2f}",
             "plane_b_residual": f"{found.residual_before:.2f} -> {found.residual_after:.2f}",
             "plane_b_confidence": f"{found.confidence:.2f}",
