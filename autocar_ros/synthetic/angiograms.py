@@ -42,7 +42,7 @@ from autocar_ros.types import FloatArray, Image, Mask, VesselGraph
 ITSELF = 0.12  # of the pictures that are a trusted real frame as it is, with the vessels that were found in it
 SURE, DOUBTFUL = 179, 64  # of 255: from here on a mark of a real frame is believed, down to there it may be true
 NEAR = 9  # px around what may be a vessel of a real frame, of which nothing is known
-PHANTOM = 0.25  # show a phantom of tubes
+PHANTOM = 0.4  # show a phantom of tubes
 REAL = 0.7  # of the pictures that have a real background, where there are any
 PATIENT = 0.5  # of the others: the simulated patient; else an invented background
 EMPTY = 0.06  # of the pictures, without contrast

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autocar_ros.synthetic import bench_phantoms
 from autocar_ros.synthetic.angiograms import DOUBTFUL, SURE, develop, draw_angiogram
 from autocar_ros.synthetic.bench_phantoms import draw_phantom
 from autocar_ros.synthetic.clutter import RealFrame, blades, clips, devices, drawn_background, real_background
@@ -106,3 +107,18 @@ def test_a_phantom_has_no_catheter(monkeypatch):
     assert any(d.vessel.any() for d in drawn)
     assert not any(d.catheter.any() for d in drawn)
     assert all(d.known.all() for d in drawn)
+
+
+def test_walls_and_residues_of_a_phantom_are_no_vessels(monkeypatch):
+    def drawn(boxed, residue):
+        monkeypatch.setattr(bench_phantoms, "BOXED", boxed)
+        monkeypatch.setattr(bench_phantoms, "RESIDUE", residue)
+        return draw_phantom(np.random.default_rng(3), 256)
+
+    (bare, vessels), (boxed, same), (littered, still) = drawn(0.0, 0.0), drawn(1.0, 0.0), drawn(0.0, 20.0)
+    np.testing.assert_array_equal(vessels, same)
+    np.testing.assert_array_equal(vessels, still)
+    for more in (boxed, littered):
+        added = more - bare
+        assert added.min() >= 0
+        assert (added[~vessels] > 0).sum() > 50
