@@ -124,19 +124,20 @@ def _depth(pairs: Pairs, config: AlignmentConfig) -> float:
 
     How much a depth tells is a ratio of what profiles have not in common, as the logarithm of a likelihood is: from
     .16 to .03 is far more than from .56 to .43. Masks with damage hardly tell it: of 30 mm 27 were left in the mean of
-    72 simulated pairs, with little damage 18 of 48 pairs', and one was found where there is none in 4 and 2 %; perfect
-    masks of 20 whole trees left 6 to 14, and had one that is none in three.
+    72 simulated pairs, with little damage 18 in that of 48, and where there is none one was found in 4 and 2 %; perfect
+    masks of 20 whole trees left 6 to 14, and showed one that is none in three of them.
     """
     shifts = _outwards(config.largest_shift, 2 * STEP)
+    demand = _demand(shifts)
     room = min(second.pose.source_to_detector - second.pose.source_to_isocenter for _, second in pairs)
 
     def best(depths: FloatArray) -> float:
         size = np.abs(depths)
         depths = depths[(depths < room) & (size <= config.largest_shift) & ((size == 0) | (size >= LEAST_DEPTH))]
         score = np.stack([_mean_agreement(_at_depth(pairs, float(d)), shifts) for d in depths])
-        chosen = (score - _demand(shifts)).argmax(1)
-        agree, demand = score[np.arange(len(depths)), chosen], _demand(shifts[chosen])
-        apart = 1 - agree + demand - demand.min() + NOISE
+        chosen = (score - demand).argmax(1)
+        agree, asked = score[np.arange(len(depths)), chosen], demand[chosen]
+        apart = 1 - agree + asked - asked.min() + NOISE
         worth = -np.log(apart) - WORTH_DEPTH * np.log1p(np.abs(depths) / USUAL_DEPTH)
         return float(depths[worth.argmax()])
 
@@ -148,9 +149,8 @@ def _at_depth(pairs: Pairs, depth: float) -> Pairs:
     """Pairs whose plane B has its source farther away."""
     if not depth:
         return pairs
-    distance = [second.pose.source_to_isocenter + depth for _, second in pairs]
-    moved = [replace(second.pose, source_to_isocenter=d) for (_, second), d in zip(pairs, distance, strict=True)]
-    return [(first, replace(second, pose=pose)) for (first, second), pose in zip(pairs, moved, strict=True)]
+    deep = ViewAlignment(sod=depth)
+    return [(first, replace(second, pose=corrected(second.pose, deep))) for first, second in pairs]
 
 
 def _shifted(pairs: Pairs, config: AlignmentConfig) -> ViewAlignment:
