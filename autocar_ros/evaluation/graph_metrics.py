@@ -15,6 +15,8 @@ from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
 from autocar_ros.types import CArmPose, FloatArray, IntArray, VesselGraph
 from autocar_ros.vessels import tree
 
+AT_OSTIUM = 10.0  # mm between the true ostium and a root that is taken for it
+REACHED = 3.0  # mm from the true ostium: a graph that ends before cannot begin there
 SAMPLE_STEP = 0.25  # mm: samples on both lines change a distance of 1 mm by less than 1 %
 
 
@@ -146,6 +148,14 @@ def graph_correspondence(
         (mm_per_pixel(pose_a), mm_per_pixel(pose_b)),
         tolerance,
     )
+
+
+def ostium_found(predicted: VesselGraph, truth: VesselGraph) -> float:
+    """1 if the first root of a graph lies at the true ostium, else 0; NaN where the graph does not reach it."""
+    true_root, root = (graph.position[graph.parent < 0][:1] for graph in (truth, predicted))
+    if not (np.linalg.norm(predicted.position - true_root, axis=1) <= REACHED).any():
+        return np.nan
+    return float(np.linalg.norm(root - true_root) <= AT_OSTIUM)
 
 
 def bifurcations(graph: VesselGraph) -> IntArray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from autocar_ros.errors import InvalidInputError, ReconstructionError
-from autocar_ros.evaluation.graph_metrics import GraphScore, graph_correspondence, graph_score
+from autocar_ros.evaluation.graph_metrics import GraphScore, graph_correspondence, graph_score, ostium_found
 from autocar_ros.evaluation.methods import VOXEL_SIZE, Method, Prediction
 from autocar_ros.evaluation.metrics import volume_score
 from autocar_ros.evaluation.voxels import dense, grid_around, lumen
@@ -34,6 +34,7 @@ def score_static(pair: FramePair, truth: VesselGraph, method: Method) -> dict[st
         **asdict(volumes),
         **{name: lines[name] for name in kept},
         **asdict(graph_correspondence(prediction.graph, truth, pair.pose_a, pair.pose_b)),
+        "ostium_found": ostium_found(prediction.graph, truth),
         "failed": float(len(prediction.graph.edges) == 0),
         "seconds": seconds,
     }

@@ -26,7 +26,8 @@ PAPER = {"visual hull": [0.19, 0.26, 12.64, 33.1], "AutoCAR": [0.80, 0.93, 1.27,
 HOW_SCORED = (
     "Mean and standard deviation over the cases. Recall and precision: share of the centreline's length within 1 and "
     "2 mm. Shares of the true voxels: found, outside the hull of the masks, pruned at 2 and 1 mm, missed at 0.5 mm; of "
-    "the predicted: right, beside the truth, ghosts (more than 2 mm from it). Seconds: one process beside others."
+    "the predicted: right, beside the truth, ghosts (more than 2 mm from it). Ostium found: share of the graphs that "
+    "reach the true ostium and begin there. Seconds: one process beside others."
 )
 PAPER_METRICS = ("DICE", "cl-DICE", "Chamfer distance [mm]", "HD95 [mm]")
 

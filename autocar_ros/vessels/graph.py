@@ -23,6 +23,8 @@ NOTHING_IN_COMMON = (
     "the views have no vessel in common: check that both show the same artery at the same heart phase, and the poses "
     "(angles, table position, pixel spacing)"
 )
+NEAR_END = 3.0, 15.0  # mm from an end of the tree: what tells its width; nearer, a spur or a blob may lie
+WIDEST = 0.95  # quantile of the radius that stands for the widest vessel
 SMALLEST_PART = 0.1  # of the whole length; a separate part of the tree smaller than this is noise
 
 
@@ -142,21 +144,28 @@ def _equidistant(values, spacing):  # type: ignore[no-untyped-def]
 
 
 def _roots(points: FloatArray, radius: FloatArray, edges: IntArray) -> IntArray:
-    """Ostium of every part, the longest part first: the end away from which the vessels taper most steadily.
+    """Ostium of every part, the longest part first: the end that is wide and away from which the vessels taper.
 
-    That is where the correlation of radius and distance over all nodes of the part is most negative. The width at the
-    ends themselves tells less: a vessel lying over another, a blob of contrast or a catheter in the ostium mislead it.
+    How steadily they taper is the correlation of radius and distance over all nodes of the part; how wide an end is,
+    the median radius of what is `NEAR_END` mm away from it. Alone each is misled: the first by a vessel that leaves
+    late, the second by a vessel lying over another, a blob of contrast or a catheter in the ostium.
     """
     label, ends = tree.components(len(points), edges), np.flatnonzero(tree.degree(len(points), edges) == 1)
     length = np.bincount(label[edges[:, 0]], _length(points, edges))
     roots = []
     for part in np.argsort(-length):
         nodes, tips = np.flatnonzero(label == part), ends[label[ends] == part]
-        distance = tree.path_length(points, edges, tips)[:, nodes]
-        distance = distance - distance.mean(1, keepdims=True)
-        taper = -(distance @ (radius[nodes] - radius[nodes].mean())) / np.linalg.norm(distance, axis=1)
-        roots.append(tips[np.argmax(taper)])
+        distance, of_part = tree.path_length(points, edges, tips)[:, nodes], radius[nodes]
+        near = (distance >= NEAR_END[0]) & (distance <= NEAR_END[1])
+        width = np.array([np.median(of_part[n] if n.any() else of_part) for n in near])
+        roots.append(tips[np.argmax(_taper(distance, of_part) + width / np.quantile(of_part, WIDEST))])
     return np.array(roots, np.int64)
+
+
+def _taper(distance: FloatArray, radius: FloatArray) -> FloatArray:
+    """Correlation (T,) of how thin M nodes are, radius (M,), and how far they are, distance (T, M), from T ends."""
+    away, thin = distance - distance.mean(1, keepdims=True), radius.mean() - radius
+    return np.asarray(away @ thin / np.maximum(np.linalg.norm(away, axis=1) * np.linalg.norm(thin), 1e-9))
 
 
 def _cut_into_branches(points: FloatArray, edges: IntArray, roots: IntArray) -> Skeleton:

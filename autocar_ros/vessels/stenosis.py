@@ -29,6 +29,7 @@ LONGEST_HALF = 20.0  # mm narrowed by half as much; longer ones lie between two 
 SHOULDER = 0.1  # share of the diameter: a narrowing begins where the vessel is narrower by so much
 RIM = 8.0  # mm of healthy vessel on either side that tell the reference
 FEWEST = 3  # nodes of such a rim
+SETTLED = 10  # nodes from the root on; before, a twig at the ostium may be all that is known of the vessel
 HEALTHY = 0.75  # quantile of the radius in a rim: its inner end is a bit narrowed
 UNLIKE = 1.4  # ratio of both rims from which the wider one is not believed
 APART = 1.2  # times the sum of both radii; vessels nearer to each other touch: a bifurcation
@@ -188,6 +189,6 @@ def _tapered(radius, order, parent, reach):  # type: ignore[no-untyped-def]
         largest, before, count = 0.0, parent[node], 0
         while before >= 0 and count < reach:
             largest, before, count = max(largest, result[before]), parent[before], count + 1
-        if count >= FEWEST:
+        if count >= SETTLED:
             result[node] = min(result[node], largest)
     return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,9 +17,11 @@ from autocar_ros.evaluation.graph_metrics import (
     graph_correspondence,
     graph_score,
     match_points,
+    ostium_found,
     sample_centreline,
 )
 from autocar_ros.types import CArmPose, SeenBy
+from autocar_ros.vessels import tree
 from autocar_ros.vessels.tree import visible_part
 
 
@@ -149,6 +153,16 @@ def test_recall_and_precision_change_sides(build, first, second):
     assert there.recall_2mm == pytest.approx(back.precision_2mm)
     assert there.error_mean_mm == pytest.approx(back.missed_mean_mm)
     assert there.recall_1mm <= there.recall_2mm <= there.recall_3mm
+
+
+def test_the_ostium_is_found_missed_or_out_of_reach(fork):
+    assert ostium_found(fork, fork) == 1.0
+    tip = fork.edges[-1, 1]
+    order = tree.rooted(len(fork), fork.edges, np.array([tip]))
+    kept = order.parent >= 0
+    turned = fork.with_(edges=np.stack([order.parent[kept], np.flatnonzero(kept)], 1))
+    assert ostium_found(turned, fork) == 0.0
+    assert math.isnan(ostium_found(fork.with_(position=fork.position + 50.0), fork))
 
 
 def test_correspondence_of_a_graph_moved_along_the_rays(move, fork):

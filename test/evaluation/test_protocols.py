@@ -45,6 +45,7 @@ def test_a_perfect_method(pair, vessel):
     score = score_static(pair, vessel, lambda _: Prediction(volume, vessel))
     assert score["dice"] == score["cl_dice"] == score["recall_1mm"] == score["precision_1mm"] == 1.0
     assert score["chamfer_mm"] == score["hd95_mm"] == 0.0
+    assert score["ostium_found"] == 1.0
 
 
 def test_a_method_that_gives_up_scores_nothing(pair, vessel):

@@ -64,6 +64,16 @@ def test_wide_tip_does_not_mislead_the_root():
     np.testing.assert_allclose(found.points[0], points[0], atol=0.8)
 
 
+def test_a_vessel_lying_over_another_does_not_mislead_the_root():
+    trunk, early = curve((0, 0, 0), (0, 0, 20)), curve((0, 0, 20), (30, 0, 40))[1:]
+    late = curve((0, 0, 20), (-20, 0, 100))[1:]
+    radius = np.repeat([2.2, 0.6, 1.3], [len(trunk), len(early), len(late)])
+    points = np.concatenate([trunk, early, late])
+    radius[(points[:, 2] > 60) & (points[:, 2] < 80)] = 1.8  # so it seems to taper towards the ostium
+    found = build_skeleton(cloud(points, radius), NO_VOLUME, CONFIG)
+    np.testing.assert_allclose(found.points[0], points[0], atol=0.8)
+
+
 def test_constant_radius_gives_some_end():
     points, _ = fork()
     found = build_skeleton(cloud(points, np.ones(len(points))), NO_VOLUME, CONFIG)
