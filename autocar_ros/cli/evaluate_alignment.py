@@ -24,12 +24,12 @@ from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.geometry.consistency import epipolar_fan
 from autocar_ros.geometry.joint_alignment import align_runs
-from autocar_ros.imaging.segmentation import masks_around, segmenter_for
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.prediction import network_for
-from autocar_ros.sbp.recorded import MOMENTS, aligned, frame_sighting, more_moments
+from autocar_ros.sbp.recorded import MOMENTS, Masks, SegmentedRun, aligned, frame_sighting, more_moments
 from autocar_ros.types import CArmPose, FramePair, Image, Mask, VesselGraph
 
 ANGLE = 25.0  # degrees between two views from which on they are judged
@@ -41,7 +41,7 @@ class Shown(NamedTuple):
     """A view, and the vessels of its frames; the middle one is the one that is aligned."""
 
     view: RegisteredView
-    masks: dict[int, Mask]
+    masks: Masks
 
     @property
     def middle(self) -> int:
@@ -85,7 +85,8 @@ def alignment(
         task = bar.add_task("Segmenting", total=len(views) + len(TRIALS) * len(views) * (len(views) - 1) // 2)
         shown: list[Shown] = []
         for view in views:
-            shown.append(Shown(view, masks_around(view.images, len(view.images) // 2, segmenter, moments)))
+            run = SegmentedRun(view.images, [view.pose] * len(view.images), segmenter)
+            shown.append(Shown(view, run.masks(len(view.images) // 2, moments)))
             bar.advance(task)
         bar.update(task, description="Reconstructing")
         rows = []

@@ -27,7 +27,8 @@ from autocar_ros.sbp.recorded import MOMENTS
 TITLE = "Patients in a third view"
 HOW_SCORED = (
     "Every two runs of an artery that are at least 25 degrees apart, and every third run at least 15 degrees from "
-    "both, in frames of equal heart phase where it is known. Coverage: share of the third mask's centreline within 3 "
+    "both, in frames of equal heart phase where it is known; of frames of nearly equal phase those whose views agree "
+    "most, where they are aligned. Coverage: share of the third mask's centreline within 3 "
     "mm of the projected graph. Precision: share of the projection within 3 mm of it. The second view may be shifted "
     "before (epipolar consistency; correlation), the third one after. By chance: the same fit to the mirrored third "
     "mask. A reconstruction that fails counts 0."
@@ -73,11 +74,11 @@ def patients(
     with progress() as bar:
         task = bar.add_task("Reading", total=len(used) + len(trials))
         for run in used:
-            recorded[run] = record(runs[run])
+            recorded[run] = record(runs[run], segmenter)
             bar.advance(task)
         bar.update(task, description="Reconstructing")
         for trial in trials:
-            outcomes.append(judge(trial, recorded, pairing, segmenter, rebuild, align.how, moments))
+            outcomes.append(judge(trial, recorded, pairing, rebuild, align.how, moments))
             bar.advance(task)
     protocol = {"name": "patients", "pairing": str(pairing), "segmentation": name, "method": str(method),
                 "align": str(align), "moments": moments, "near_mm": NEAR}  # fmt: skip

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from autocar_ros.cli.console import progress, terminal
-from autocar_ros.cli.reconstruct_runs import ManyRuns, choose_shots, reconstruct_shots
+from autocar_ros.cli.reconstruct_runs import ManyRuns, agreeing_pair, choose_shots, reconstruct_shots
 from autocar_ros.cli.segment import Method as Segmentation
 from autocar_ros.cli.segment import MethodOption as SegmentationOption
 from autocar_ros.config import ReconstructionConfig, SegmentationConfig
@@ -27,11 +27,11 @@ from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, camera_from_pose
 from autocar_ros.imaging.dicom import XrayRun, read_run
 from autocar_ros.imaging.pictures import write_mask
-from autocar_ros.imaging.segmentation import masks_around, segmenter_for
+from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
-from autocar_ros.sbp.recorded import MOMENTS, aligned, more_moments
-from autocar_ros.sync.runs import RunPair, observe_dicom, pair_runs
+from autocar_ros.sbp.recorded import MOMENTS, SegmentedRun, aligned, more_moments
+from autocar_ros.sync.runs import RunPair, close_pairs, observe_dicom
 from autocar_ros.types import CArmPose, Frame, FramePair, Mask, VesselGraph
 from autocar_ros.vessels.export import save_graph
 
@@ -92,10 +92,11 @@ def reconstruct(
     """Reconstruct the vessel graph of one heart phase from two DICOM runs or more.
 
     Writes vessel_graph.json (metres), .vtp and .csv (mm), alignment.json, the masks, overlays and a 3D view. Frames of
-    equal heart phase and full contrast are chosen, by the ECG or the motion of the vessels; of still runs the fullest
-    ones. Other frames of two runs that show the vessels in the same place have to confirm what is found. Of three runs
-    or more all that fit the first one's phase and agree with another are used, one frame each, each with its table
-    shift, and every vessel has to be in all masks that look at its place.
+    equal heart phase and full contrast are chosen, by the ECG or the motion of the vessels, and of those of nearly
+    equal phase the ones whose views agree most; of still runs the fullest ones. Other frames of two runs that show the
+    vessels in the same place have to confirm what is found. Of three runs or more all that fit the first one's phase
+    and agree with another are used, one frame each, each with its table shift, and every vessel has to be in all masks
+    that look at its place.
     """
     if len(run) < 2:
         raise InvalidInputError(f"{run[0]}: need two runs or more, from angles at least 25 degrees apart")
@@ -105,23 +106,26 @@ def reconstruct(
     with progress() as bar:
         task = bar.add_task("Reading", total=5)
         runs = [_read(path, pixel_spacing, frame) for path, frame in zip(run, wanted, strict=True)]
+        views = [SegmentedRun(r.images, r.poses, segmenter) for r in runs]
+        agree = align is not Align.OFF
         if len(runs) > 2:
-            shots, left_out = choose_shots(run, runs, frame_a, frame_b)
+            shots, left_out = choose_shots(run, runs, views, frame_a, frame_b, agree)
             bar.update(task, advance=2, description="Reconstructing")
-            many = reconstruct_shots(shots, left_out, segmenter, config, network, align is not Align.OFF)
+            many = reconstruct_shots(shots, left_out, segmenter, config, network, agree)
             bar.update(task, advance=2, description="Writing")
             _write_many(out, many)
             bar.advance(task)
             _summary_of_many(many, out)
             return
-        chosen = _choose((runs[0], runs[1]), frame_a, frame_b)
+        candidates = _candidates((runs[0], runs[1]), frame_a, frame_b)
+        bar.update(task, advance=1, description="Segmenting")
+        chosen = agreeing_pair(views[0], views[1], candidates) if agree else candidates[0]
         (first, pose_a), (second, pose_b) = (
             _frame(plane, k) for plane, k in zip(runs, (chosen.frame_a, chosen.frame_b), strict=True)
         )
-        bar.update(task, advance=2, description="Segmenting")
         frames = (chosen.frame_a, chosen.frame_b)
-        masks = [masks_around(r.images, k, segmenter, moments) for r, k in zip(runs, frames, strict=True)]
-        bar.update(task, advance=1, description="Reconstructing")
+        masks = [of_run.masks(k, moments) for of_run, k in zip(views, frames, strict=True)]
+        bar.update(task, advance=2, description="Reconstructing")
         mask_a, mask_b = (of_run[k] for of_run, k in zip(masks, frames, strict=True))
         phases = chosen.phase_a, chosen.phase_b, chosen.source
         pair = FramePair(first.stamp_ns, second.stamp_ns, mask_a, mask_b, pose_a, pose_b, *phases, True)
@@ -141,12 +145,12 @@ def _read(path: Path, pixel_spacing: float | None, frame: int | None) -> XrayRun
     return run
 
 
-def _choose(runs: tuple[XrayRun, XrayRun], frame_a: int | None, frame_b: int | None) -> RunPair:
-    """Frames of equal heart phase and full contrast, by ECG or images; what the user gave is kept."""
+def _candidates(runs: tuple[XrayRun, XrayRun], frame_a: int | None, frame_b: int | None) -> tuple[RunPair, ...]:
+    """Frames of nearly equal heart phase and full contrast, by ECG or images, best first; what is given is kept."""
     if frame_a is not None and frame_b is not None:
-        return RunPair(frame_a, frame_b, np.nan, np.nan, np.nan, "as asked for")
+        return (RunPair(frame_a, frame_b, np.nan, np.nan, np.nan, "as asked for"),)
     first, second = (observe_dicom(run) for run in runs)
-    return pair_runs(first, second, frame_a=frame_a, frame_b=frame_b)[0]
+    return close_pairs(first, second, frame_a, frame_b)
 
 
 def _frame(run: XrayRun, index: int) -> tuple[Frame, CArmPose]:

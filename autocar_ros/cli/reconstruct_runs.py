@@ -17,8 +17,8 @@ from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
-from autocar_ros.sbp.recorded import frame_sighting
-from autocar_ros.sync.runs import ObservedRun, RunPair, observe_dicom, pair_runs
+from autocar_ros.sbp.recorded import SegmentedRun, frame_sighting, most_agreeing
+from autocar_ros.sync.runs import ObservedRun, RunPair, close_pairs, observe_dicom
 from autocar_ros.types import CArmPose, Frame, FramePair, Mask, VesselGraph
 
 LARGEST_SKEW = 0.1  # heart beats between a run's frame and that of the first
@@ -46,17 +46,36 @@ class ManyRuns:
     left_out: tuple[str, ...]  # runs that do not fit, and why
 
 
+def agreeing_pair(run_a: SegmentedRun, run_b: SegmentedRun, pairs: Sequence[RunPair]) -> RunPair:
+    """That of several pairs of frames of nearly one phase whose views agree most."""
+    chosen = pairs[most_agreeing(run_a, run_b, [(p.frame_a, p.frame_b) for p in pairs])]
+    if len(pairs) == 1:
+        return chosen
+    return replace(chosen, reason=f"{chosen.reason}; of {len(pairs)} such pairs the one whose views agree most")
+
+
 def choose_shots(
-    paths: Sequence[Path], runs: Sequence[XrayRun], frame_a: int | None = None, frame_b: int | None = None
+    paths: Sequence[Path],
+    runs: Sequence[XrayRun],
+    views: Sequence[SegmentedRun],
+    frame_a: int | None = None,
+    frame_b: int | None = None,
+    agree: bool = True,
 ) -> tuple[list[Shot], list[str]]:
     """A frame of every run that has one of the heart phase of the first run's, and why the others have none.
 
-    Frames of the first two runs may be given. Runs that lie still, and those without a known phase beside a first run
+    Frames of the first two runs may be given. Of frames of nearly one phase those are taken whose views agree most with
+    the first run's, unless `agree` is false. Runs that lie still, and those without a known phase beside a first run
     without one, give their fullest frames.
     """
     seen = [observe_dicom(run) for run in runs]
-    chosen = [pair_runs(seen[0], seen[1], frame_a=frame_a, frame_b=frame_b)[0]]
-    chosen += [pair_runs(seen[0], other, frame_a=chosen[0].frame_a)[0] for other in seen[2:]]
+
+    def chosen_with(k: int, frame_a: int | None, frame_b: int | None = None) -> RunPair:
+        pairs = close_pairs(seen[0], seen[k], frame_a, frame_b)
+        return agreeing_pair(views[0], views[k], pairs) if agree else pairs[0]
+
+    chosen = [chosen_with(1, frame_a, frame_b)]
+    chosen += [chosen_with(k, chosen[0].frame_a) for k in range(2, len(runs))]
     shots, left_out = [_shot(paths[0], runs[0], chosen[0].frame_a, chosen[0].reason)], []
     for path, run, observed, pair in zip(paths[1:], runs[1:], seen[1:], chosen, strict=True):
         trouble = _misfit(seen[0], observed, pair)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import combinations
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +15,12 @@ from autocar_ros.evaluation.picture_runs import PictureRun
 from autocar_ros.evaluation.third_view import Shot, ThirdView, by_chance, third_view
 from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
-from autocar_ros.imaging.segmentation import Segmenter, masks_around
+from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.pipeline import Reconstruction
-from autocar_ros.sbp.recorded import MOMENTS, aligned, more_moments
+from autocar_ros.sbp.recorded import MOMENTS, SegmentedRun, aligned, more_moments, most_agreeing
 from autocar_ros.sync.beats import apart
-from autocar_ros.sync.runs import ObservedRun, known_frames, observe_run, pair_runs, vessels_of
-from autocar_ros.types import CArmPose, FramePair, Image, VesselGraph, ViewAlignment
+from autocar_ros.sync.runs import ObservedRun, RunPair, close_pairs, known_frames, observe_run, vessels_of
+from autocar_ros.types import FramePair, VesselGraph, ViewAlignment
 
 LEAST_ANGLE = 25.0  # degrees between the two runs of a reconstruction
 LEAST_THIRD = 15.0  # degrees between the third run and each of them: nearer, it tells nothing about depth
@@ -45,9 +46,12 @@ class Trial(NamedTuple):
 class Recorded(NamedTuple):
     """A run in memory: its frames, and what is known of their heart phase and contrast."""
 
-    images: Image  # (F, rows, columns)
-    pose: CArmPose
+    views: SegmentedRun
     frames: ObservedRun
+
+    def shot(self, frame: int) -> Shot:
+        """One of its frames with its vessels and pose."""
+        return Shot(self.views.images[frame], self.views.mask(frame), self.views.poses[frame])
 
 
 class Moment(NamedTuple):
@@ -90,18 +94,28 @@ def find_trials(runs: Mapping[Name, PictureRun], right: set[Name]) -> Iterator[T
                 yield Trial(a, b, c)
 
 
-def record(run: PictureRun) -> Recorded:
+def record(run: PictureRun, segmenter: Segmenter) -> Recorded:
     """Read a run, and observe heart phase and contrast of its frames."""
     images = run.images()
-    return Recorded(images, run.pose, observe_run(vessels_of(images), run.stamps_ns))
+    views = SegmentedRun(images, [run.pose] * len(images), segmenter)
+    return Recorded(views, observe_run(vessels_of(images), run.stamps_ns))
 
 
-def choose(first: ObservedRun, second: ObservedRun, third: ObservedRun, pairing: Pairing) -> Moment:
-    """Frames of the best pair of the first two runs, and that of the third whose phase is nearest to the first's."""
+def choose(
+    first: ObservedRun,
+    second: ObservedRun,
+    third: ObservedRun,
+    pairing: Pairing,
+    preferred: Callable[[Sequence[RunPair]], RunPair] = itemgetter(0),
+) -> Moment:
+    """Frames of a pair of the first two runs, and that of the third whose phase is nearest to the first's.
+
+    `preferred` takes one of several pairs of nearly one phase, best first.
+    """
     fullest = Moment((first.fullest, second.fullest, third.fullest), np.nan)
     if pairing is Pairing.FULLEST:
         return fullest
-    pair, frames = pair_runs(first, second)[0], known_frames(third)
+    pair, frames = preferred(close_pairs(first, second)), known_frames(third)
     if np.isnan(pair.phase_a) or len(frames) == 0:
         return fullest
     differ = apart(third.phase[frames], pair.phase_a)
@@ -114,37 +128,34 @@ def judge(
     trial: Trial,
     recorded: Mapping[Name, Recorded],
     pairing: Pairing,
-    segmenter: Segmenter,
     rebuild: Callable[..., Reconstruction],
     how: How | None = "shift",
     moments: int = MOMENTS,
 ) -> Outcome:
     """Choose frames, align them (not with `how` None), reconstruct, and look at the graph in the third view.
 
+    Aligned are those frames of nearly one phase whose views agree most; without alignment the phase alone chooses.
     `rebuild` is `pipeline.reconstruct` of a pair and `more` of them, up to `moments` in all.
     """
     a, b, c = runs = [recorded[name] for name in trial]
-    moment = choose(a.frames, b.frames, c.frames, pairing)
-    images = [run.images[frame] for run, frame in zip(runs, moment.frames, strict=True)]
-    first, second, third = (
-        Shot(image, segmenter.segment(image).vessel, run.pose) for image, run in zip(images, runs, strict=True)
-    )
+
+    def preferred(pairs: Sequence[RunPair]) -> RunPair:
+        return pairs[most_agreeing(a.views, b.views, [(p.frame_a, p.frame_b) for p in pairs]) if how else 0]
+
+    moment = choose(a.frames, b.frames, c.frames, pairing, preferred)
+    first, second, third = (run.shot(frame) for run, frame in zip(runs, moment.frames, strict=True))
     pair = FramePair(0, 0, first.mask, second.mask, first.pose, second.pose, key_frame=True)
     pair = aligned(pair, (first.image, second.image), how)
     start = (trial, moment, (first, second, third), pair.alignment or ViewAlignment())
     try:
-        graph = rebuild(pair, more=_more(pair, (a, b), moment, segmenter, moments)).graph
+        graph = rebuild(pair, more=_more(pair, (a, b), moment, moments)).graph
     except ReconstructionError:
         return Outcome(*start, None, None, None)
     return Outcome(*start, graph, third_view(graph, third), by_chance(graph, third))
 
 
-def _more(
-    pair: FramePair, runs: tuple[Recorded, Recorded], moment: Moment, segmenter: Segmenter, moments: int
-) -> list[FramePair]:
-    if moments < 2:
-        return []
-    a, b = (masks_around(run.images, k, segmenter, moments) for run, k in zip(runs, moment.frames, strict=False))
+def _more(pair: FramePair, runs: tuple[Recorded, Recorded], moment: Moment, moments: int) -> list[FramePair]:
+    a, b = (run.views.masks(k, moments) for run, k in zip(runs, moment.frames, strict=False))
     return more_moments(pair, (a, b), moment.frames[:2], moments)
 
 

@@ -18,7 +18,6 @@ from autocar_ros.weights import bundled_weights, check_device, load_model, numbe
 
 LARGEST = 768  # px: larger frames are looked at in half, a third ... of their size
 SURE = 0.7  # an island of vessel must be as sure as this somewhere
-AROUND = 121  # frames of a run that are looked at for others like one
 SMALLEST = 16  # px: in a smaller image there is nothing to find
 
 
@@ -97,12 +96,6 @@ class NetworkSegmenter:
             logits[0] -= float(np.log(self._threshold / (1 - self._threshold)))
             chances: Float32Array = torch.sigmoid(logits).cpu().numpy()
         return chances[:, : -(-rows // ANSWER), : -(-columns // ANSWER)]
-
-
-def masks_around(images: Image, frame: int, segmenter: Segmenter, moments: int) -> dict[int, Mask]:
-    """Vessel masks of a frame of a run (F, rows, columns) and, for several `moments`, of `AROUND` nearest, by frame."""
-    near = np.argsort(np.abs(np.arange(len(images)) - frame), kind="stable")[: AROUND if moments > 1 else 1]
-    return {int(k): segmenter.segment(images[k]).vessel for k in near}
 
 
 def load_network(weights: str = "") -> VesselNetwork:

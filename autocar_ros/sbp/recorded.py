@@ -1,14 +1,18 @@
-"""Recorded runs before their reconstruction: plane B aligned by two frames, other frames that show the same place."""
+"""Recorded runs before their reconstruction: frames that agree, plane B aligned by them, others of the same place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from autocar_ros.config import AlignmentConfig, ReconstructionConfig
+from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.alignment import How, Sighting, align, corrected, sighting
 from autocar_ros.geometry.carm import mm_per_pixel
 from autocar_ros.imaging.enhance import absorption
+from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.sbp.pose_refinement import refine
 from autocar_ros.types import CArmPose, FramePair, Image, Mask
 from autocar_ros.vessels.alike import alike_frames
@@ -16,7 +20,48 @@ from autocar_ros.vessels.alike import alike_frames
 WIDEST = 60  # px: wider dark things are no vessels
 MOMENTS = 10  # pairs of frames that show the vessels in the same place, at most
 
+AROUND = 121  # frames of a run that are looked at for others like one
+
 Masks = Mapping[int, Mask]  # of a recorded run, by frame
+
+
+class SegmentedRun:
+    """Frames of a recorded run (F, rows, columns) with their poses (F,), segmented when they are first asked for."""
+
+    def __init__(self, images: Image, poses: Sequence[CArmPose], segmenter: Segmenter) -> None:
+        self.images, self.poses, self._segmenter = images, poses, segmenter
+        self._masks: dict[int, Mask] = {}
+
+    def mask(self, frame: int) -> Mask:
+        """Vessels of a frame (rows, columns)."""
+        if frame not in self._masks:
+            self._masks[frame] = self._segmenter.segment(self.images[frame]).vessel
+        return self._masks[frame]
+
+    def masks(self, frame: int, moments: int) -> Masks:
+        """Vessels of a frame and, for several `moments`, of the `AROUND` frames nearest to it."""
+        near = np.argsort(np.abs(np.arange(len(self.images)) - frame), kind="stable")[: AROUND if moments > 1 else 1]
+        return {int(k): self.mask(int(k)) for k in near}
+
+    def sighting(self, frame: int) -> Sighting:
+        """What the vessels of a frame absorb, where; raises `InvalidInputError` for an empty mask."""
+        return frame_sighting(self.images[frame], self.mask(frame), self.poses[frame])
+
+
+def most_agreeing(run_a: SegmentedRun, run_b: SegmentedRun, frames: Sequence[tuple[int, int]]) -> int:
+    """Which of some pairs of frames of two runs agree most along epipolar lines, each with its best table shift.
+
+    Of equals the first; so of pairs in which a frame shows no vessel.
+    """
+    return int(np.argmax([_agreement(run_a, a, run_b, b) for a, b in frames])) if len(frames) > 1 else 0
+
+
+def _agreement(run_a: SegmentedRun, a: int, run_b: SegmentedRun, b: int) -> float:
+    try:
+        found = align([(run_a.sighting(a), run_b.sighting(b))])
+    except InvalidInputError:
+        return -np.inf
+    return 1 - found.residual_after if np.isfinite(found.residual_after) else -np.inf
 
 
 def frame_sighting(image: Image, mask: Mask, pose: CArmPose) -> Sighting:
@@ -54,7 +99,7 @@ def more_moments(
     Parameters
     ----------
     pair : of `frames`; the others get its poses, stamps and phases
-    masks : of each run by frame, those of `frames` among them (`imaging.segmentation.masks_around`)
+    masks : of each run by frame, those of `frames` among them (`SegmentedRun.masks`)
     most : pairs, together with the given one
     """
     sizes = mm_per_pixel(pair.pose_a), mm_per_pixel(pair.pose_b)

@@ -21,6 +21,8 @@ from autocar_ros.sync.phase import ECG_WAVE_ERROR
 from autocar_ros.types import MASK_THRESHOLD, NANOSECONDS, FloatArray, Image, IntArray, PhaseSource
 
 MOST_SECONDS = 600.0  # of motion kept of one run
+CANDIDATES = 20  # pairs of nearly one phase, among which the views themselves may choose
+CLOSE = 0.1  # heart beats between the frames of such a pair
 LEAST_SPEED = 0.5  # of the median speed: even where vessels rest, nearer phases are better
 
 
@@ -163,11 +165,10 @@ def pair_runs(
     frame_a: int | None = None,
     frame_b: int | None = None,
 ) -> tuple[RunPair, ...]:
-    """Pairs of frames of equal heart phase, best first, no frame in two of them.
+    """Pairs of frames of equal heart phase, best first, no frame in two of them but one that is given.
 
     Frames that are full of contrast come first; among those the pair of which the least motion is expected in the time
-    that their phases differ. Runs without a phase give their fullest frames, and the reason says so. A `frame_a` or
-    `frame_b` that is given is kept.
+    that their phases differ. Runs without a phase give their fullest frames, and the reason says so.
     """
     a, b = known_frames(run_a, frame_a), known_frames(run_b, frame_b)
     if len(a) == 0 or len(b) == 0:
@@ -177,11 +178,27 @@ def pair_runs(
     pace = (_paced(run_a, a)[:, None] + _paced(run_b, b)[None]) / 2
     way = np.abs(differ) * pace
     pairs = []
-    for _ in range(min(count, len(a), len(b))):
+    given = [size for size, frame in ((len(b), frame_a), (len(a), frame_b)) if frame is not None]
+    for _ in range(min(count, *(given or (len(a), len(b))))):
         i, j = np.unravel_index(int(way.argmin()), way.shape)
         pairs.append(_pair(run_a, run_b, int(a[i]), int(b[j]), float(differ[i, j] * beat)))
-        way[i], way[:, j] = np.inf, np.inf
+        way[i, j] = np.inf
+        if frame_a is None:
+            way[i] = np.inf
+        if frame_b is None:
+            way[:, j] = np.inf
     return tuple(pairs)
+
+
+def close_pairs(
+    run_a: ObservedRun, run_b: ObservedRun, frame_a: int | None = None, frame_b: int | None = None
+) -> tuple[RunPair, ...]:
+    """The best of `pair_runs`, and up to `CANDIDATES` in all whose frames are nearly of one phase.
+
+    A phase does not tell how deep the breath was, nor that two beats differ; the views do (`sbp.recorded`).
+    """
+    best, *others = pair_runs(run_a, run_b, CANDIDATES, frame_a, frame_b)
+    return best, *(p for p in others if beats.apart(np.array(p.phase_a), p.phase_b) <= CLOSE)
 
 
 def known_frames(run: ObservedRun, wanted: int | None = None) -> IntArray:

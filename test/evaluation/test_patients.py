@@ -11,6 +11,7 @@ from autocar_ros.errors import ReconstructionError
 from autocar_ros.evaluation.patients import Pairing, Recorded, Trial, choose, figures_of, find_trials, judge
 from autocar_ros.evaluation.picture_runs import PictureRun
 from autocar_ros.imaging.segmentation import Segmentation
+from autocar_ros.sbp.recorded import SegmentedRun
 from autocar_ros.sync.contrast import ContrastState
 from autocar_ros.sync.runs import observe_run
 from autocar_ros.types import CArmPose, PhaseSource
@@ -73,12 +74,14 @@ def test_a_reconstruction_that_fails_counts_nothing():
     image = np.full((2, 96, 96), 200, np.uint8)
     image[:, 20:26, 10:80] = image[:, 20:80, 40:45] = 60
     frames = observed([np.nan] * 2, [True] * 2)
-    recorded = {("p", r.name): Recorded(image, r.pose, frames) for r in map(run, (0, 30, 60))}
+    recorded = {
+        ("p", r.name): Recorded(SegmentedRun(image, [r.pose] * 2, Bars()), frames) for r in map(run, (0, 30, 60))
+    }
 
     def failing(pair, more):
         raise ReconstructionError("no vessel in common")
 
-    outcome = judge(Trial(*recorded), recorded, Pairing.PHASE, Bars(), failing)
+    outcome = judge(Trial(*recorded), recorded, Pairing.PHASE, failing)
     row = figures_of(outcome)
     assert outcome.worth == 0.0
     assert (row["coverage"], row["failed"], row["patient"], row["third"]) == (0.0, 1.0, "p", "r60")

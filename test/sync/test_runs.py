@@ -8,7 +8,7 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.imaging.dicom import read_run
 from autocar_ros.sync.beats import apart
 from autocar_ros.sync.contrast import ContrastState
-from autocar_ros.sync.runs import observe_run, pair_runs, vessels_of
+from autocar_ros.sync.runs import CANDIDATES, CLOSE, close_pairs, observe_run, pair_runs, vessels_of
 from autocar_ros.types import PhaseSource
 
 TIMES = np.arange(75) / 15
@@ -76,6 +76,19 @@ def test_a_given_frame_is_kept():
     (unknown,) = pair_runs(observe_run(np.repeat(pictures([0.0]), 40, axis=0), stamps(TIMES[:40])), b, frame_b=20)
     assert unknown.frame_b == 20
     assert unknown.source is PhaseSource.NONE
+
+
+def test_pairs_of_nearly_one_phase_to_choose_from():
+    a, b = run(0.3), run(0.55)
+    pairs = close_pairs(a, b)
+    assert pairs[0] == pair_runs(a, b)[0]
+    assert 1 < len(pairs) <= CANDIDATES
+    assert max(apart(p.phase_a, p.phase_b) for p in pairs) <= CLOSE
+    fixed = close_pairs(a, b, frame_a=31)
+    assert {p.frame_a for p in fixed} == {31}
+    assert len({p.frame_b for p in fixed}) == len(fixed) > 1
+    still = observe_run(np.repeat(pictures([0.0]), 40, axis=0), stamps(TIMES[:40]))
+    assert len(close_pairs(still, b)) == 1
 
 
 def test_swapped_runs_give_the_same_pair():
