@@ -17,7 +17,7 @@ from autocar_ros.sbp.backproject import Views, make_views
 from autocar_ros.sbp.lifting import Lifted, confidence, lift_both
 from autocar_ros.types import MASK_THRESHOLD, FloatArray, FramePair, Mask
 from autocar_ros.vessels import tree
-from autocar_ros.vessels.skeleton import Centreline, distance_outside, extract_centreline
+from autocar_ros.vessels.skeleton import Centreline, bounding_box, distance_outside, extract_centreline
 
 FULLEST = 0.4  # a mask with a larger share of vessel shows no vessels
 PICTURE = 128  # rows and columns of what the 2D encoder sees
@@ -101,9 +101,12 @@ def _centreline(mask: Mask, plane: str) -> Centreline:
 
 def signed_distance(outside: FloatArray) -> np.ndarray:
     """Signed distance (rows, columns) px to the border of a mask, negative inside; of `distance_outside`."""
-    inside = cv2.distanceTransform((outside <= 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    # half a pixel either way: the border lies between the last pixel inside and the first outside
-    return np.where(outside > 0, outside - 0.5, 0.5 - inside).astype(np.float32)
+    vessel = (outside <= 0).astype(np.uint8)
+    box = bounding_box(vessel)  # with some background around it
+    signed = (outside - 0.5).astype(np.float32)  # the border lies between the last pixel inside and the first outside
+    inside = cv2.distanceTransform(vessel[box], cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    signed[box] = np.where(vessel[box] > 0, 0.5 - inside, signed[box])
+    return signed
 
 
 def mask_picture(signed: np.ndarray) -> np.ndarray:

@@ -66,7 +66,7 @@ def binary(mask: Mask) -> NDArray[np.uint8]:
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise InvalidInputError(f"a mask is (rows, columns) uint8, got {mask.dtype} {mask.shape}")
     vessel = (mask >= MASK_THRESHOLD).astype(np.uint8)
-    box = _bounding_box(vessel)
+    box = bounding_box(vessel)
     _, label, stats, _ = cv2.connectedComponentsWithStats(1 - vessel[box], connectivity=4)
     small = stats[:, cv2.CC_STAT_AREA] < SMALLEST_HOLE
     small[0] = False  # the vessel
@@ -77,7 +77,7 @@ def binary(mask: Mask) -> NDArray[np.uint8]:
 def extract_centreline(mask: Mask) -> Centreline:
     """Centreline of a vessel mask (rows, columns) uint8 0..255; raises `InvalidInputError` when there is none."""
     vessel = binary(mask)
-    box = _bounding_box(vessel)
+    box = bounding_box(vessel)
     pixels = np.argwhere(skeletonize(vessel[box] > 0))
     if len(pixels) == 0:
         raise InvalidInputError("the mask is empty: no pixel reaches 128 (no contrast, or no vessel was found)")
@@ -99,7 +99,7 @@ def extract_centreline(mask: Mask) -> Centreline:
     return Centreline(smooth[:, :2], smooth[:, 2], edges, _nearest_map(pixels, vessel.shape))
 
 
-def _bounding_box(vessel: NDArray[np.uint8]) -> tuple[slice, slice]:
+def bounding_box(vessel: NDArray[np.uint8]) -> tuple[slice, slice]:
     """Rows and columns of an image that hold all vessel, and `SURROUND` px around it."""
     column, row, width, height = cv2.boundingRect(vessel)
     return (
