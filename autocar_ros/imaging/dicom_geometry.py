@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import radians
 
 import numpy as np
@@ -31,7 +32,7 @@ def read_poses(
     """
     primary = _angles(header, frames, "Primary", limit=180.0)
     secondary = _angles(header, frames, "Secondary", limit=90.0)
-    spacing = _Length(header, "ImagerPixelSpacing", "--pixel-spacing", pixel_spacing)
+    spacing = _Length(header, "ImagerPixelSpacing", "--pixel-spacing", pixel_spacing, partial(_field_of_view, header))
     sid = _Length(header, "DistanceSourceToDetector", "--source-to-detector", source_to_detector)
     enhanced = "SharedFunctionalGroupsSequence" in header
     sod = _Length(
@@ -54,21 +55,44 @@ def read_poses(
 
 
 class _Length:
-    """A positive length in mm of every frame: the given value, else the tag."""
+    """A positive length in mm of every frame: the given value, else the tag; `hint` helps where both are missing."""
 
-    def __init__(self, header: Dataset, keyword: str, option: str, given: float | tuple[float, float] | None) -> None:
-        self.header, self.keyword, self.name = header, keyword, tag_name(keyword)
+    def __init__(
+        self,
+        header: Dataset,
+        keyword: str,
+        option: str,
+        given: float | tuple[float, float] | None,
+        hint: Callable[[], str] = str,
+    ) -> None:
+        self.header, self.keyword, self.name, self.hint = header, keyword, tag_name(keyword), hint
         self.remedy = f"pass {option} MM"
         self.given = None if given is None else tuple(np.atleast_1d(given).astype(float).tolist())
 
     def at(self, frame: int) -> tuple[float, ...]:
         values = self.given or frame_numbers(self.header, frame, self.keyword)
         if not values:
-            raise DicomError(f"{self.name} is missing: {self.remedy}")
+            raise DicomError(f"{self.name} is missing: {self.remedy}{self.hint()}")
         if not all(0 < v < np.inf for v in values):
             found = ", ".join(f"{v:g}" for v in values)
             raise DicomError(f"{self.name} must be positive, is {found} mm: {self.remedy}")
         return values
+
+
+def _field_of_view(header: Dataset) -> str:
+    """What the pixel spacing would be if the frame shows the whole field of view (rows first); "" if it is unknown.
+
+    No more than a hint: a field may be cut out, or shown smaller than it is.
+    """
+    try:
+        field = numbers(header, "FieldOfViewDimensions")
+    except DicomError:
+        return ""
+    if not field or field[-1] <= 0:
+        return ""
+    name, columns = tag_name("FieldOfViewDimensions"), int(header.Columns)
+    spacing = f"{field[-1] / columns:.6g}"
+    return f", {spacing} if the {columns} columns show all of the field of view, {field[-1]:g} mm by {name}"
 
 
 def _angles(header: Dataset, frames: int, axis: str, limit: float) -> list[float]:

@@ -35,7 +35,7 @@ _KEYWORDS = (
     "ExtendedOffsetTableLengths",
     # geometry
     "PositionerPrimaryAngle PositionerSecondaryAngle PositionerPrimaryAngleIncrement PositionerSecondaryAngleIncrement "
-    "DistanceSourceToDetector DistanceSourceToPatient ImagerPixelSpacing "
+    "DistanceSourceToDetector DistanceSourceToPatient ImagerPixelSpacing FieldOfViewDimensions "
     "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence",
     # time
     "FrameTime FrameTimeVector CineRate RecommendedDisplayFrameRate RWavePointer WaveformSequence",

@@ -157,6 +157,16 @@ def test_unusable_geometry_leaves_images_and_names_the_tag(path, keyword, value,
         _ = run.poses
 
 
+def test_the_field_of_view_hints_at_a_missing_spacing(path):
+    write_run(path, frames(), ImagerPixelSpacing=None, FieldOfViewDimensions=[200, 160])
+    columns = read_run(path).images.shape[2]
+    hint = f"pass --pixel-spacing MM, {160 / columns:.6g} if the {columns} columns"
+    with pytest.raises(DicomError, match=re.escape(hint)):
+        _ = read_run(path).poses
+    write_run(path, frames(), FieldOfViewDimensions=[0, 0])
+    assert len(read_run(path).poses) == 4  # a tag that nobody needs may be wrong
+
+
 def test_an_angle_that_is_no_number_names_its_tag(path):
     write_run(path, frames(), PositionerPrimaryAngle="12.5")
     path.write_bytes(path.read_bytes().replace(b"12.5", b"nan "))
