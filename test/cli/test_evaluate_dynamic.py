@@ -111,7 +111,7 @@ def test_unknown_method(autocar, tmp_path):
 
 @pytest.mark.slow
 def test_several_processes_give_the_same_scores():
-    score = partial(score_sequence, method="lifting", seconds=2.5, disturbance=1.0, events=False)
+    score = partial(score_sequence, method="lifting", seconds=1.5, disturbance=1.0, events=False)
     one, two = (list(mapped(score, (3, 4), jobs)) for jobs in (1, 2))
     for a, b in zip(one, two, strict=True):
         assert a.conditions == b.conditions
