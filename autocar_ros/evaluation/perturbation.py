@@ -19,6 +19,7 @@ from autocar_ros.config import AlignmentConfig, ReconstructionConfig
 from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.evaluation.dynamic import RIGHT, Drive, Exposure, Rebuild, frame_scores
 from autocar_ros.evaluation.graph_metrics import graph_correspondence, graph_score
+from autocar_ros.evaluation.matched_pose import matched_pose
 from autocar_ros.evaluation.protocols import score_registered
 from autocar_ros.evaluation.report import spread, spreads
 from autocar_ros.geometry.alignment import corrected
@@ -34,6 +35,7 @@ from autocar_ros.vessels.reprojection import sample_edges
 
 WITHIN = 2.0  # mm
 ALIGNMENTS = ("off", "shift", "full")
+MATCHED = "matched"  # an alignment that knows the truth (`matched_pose`): what any method could reach at best
 NOTHING = {"recall_2mm": 0.0, "coverage": 0.0, "accuracy": 0.0, "ok": 0.0, "wrong_though_ok": 0.0, "failed": 1.0}
 THRESHOLDS = np.linspace(0, 1, 21)  # of the confidence
 
@@ -55,6 +57,11 @@ class Kind(StrEnum):
     def label(self) -> str:
         """Name of the disturbance with its unit."""
         return _LABELS[self]
+
+    @property
+    def of_pose(self) -> bool:
+        """Whether the pose of plane B is wrong in a still pair."""
+        return self in (Kind.POSE, Kind.ANGLE, Kind.SHIFT)
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -97,7 +104,7 @@ def score_pair(
     pair : as believed
     truth : what both views show
     poses : that the masks were made with
-    align : "off", "shift", "full"
+    align : "off", "shift", "full", "matched"
 
     Returns
     -------
@@ -106,6 +113,8 @@ def score_pair(
     whether the graph has status OK, and whether it has it with a median error above 2 mm. Without a graph recall,
     coverage and accuracy are 0 and distances left out (NaN).
     """
+    if align == MATCHED:
+        return score_aligned(replace(pair, pose_b=matched_pose(pair, truth, poses)), truth, poses, rebuild)
     return score_aligned(aligned_pair(pair, align), truth, poses, rebuild)
 
 
