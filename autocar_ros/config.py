@@ -163,7 +163,9 @@ class TrackingConfig(_Checked):
     """Every pair to the living graph (`tracking/`)."""
 
     iterations: int = option(8, "Gauss-Newton steps a pair, from stiff to soft", "", 1, 20)
-    reach: float = option(10.0, "distance at which a match counts a quarter in the first step", "mm", 0.5, 50.0)
+    reach: float = option(
+        10.0, "distance at which a match counts a quarter in the first step; less for surer nodes", "mm", 0.5, 50.0
+    )
     precision: float = option(1.0, "the same in the last step", "mm", 0.1, 10.0)
     stiffness: float = option(4.0, "length over which displacements are averaged in the last step", "mm", 0.1, 100.0)
     shape_memory: float = option(8.0, "length below which the graph keeps the bends it was made with", "mm", 0.0, 50.0)

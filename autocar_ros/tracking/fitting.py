@@ -22,7 +22,8 @@ ANCHOR = 1e-3  # of a line's weight; keeps nodes that nothing pulls where they a
 SETTLED = 0.3  # mm: after a step that moves no node by more along an axis the next one is left out
 NOISE = 0.5  # mm, 1-sigma of the distance of a node to the line it belongs to
 SLIP = 1.0  # mm, 1-sigma of what a node does along its vessel beside what all vessels do together
-UNTOLD = 0.01  # weight in that of a node without lines
+SURELY = 4.0  # times the error of the start, at which a match counts a quarter in the first step
+UNTOLD = 0.05  # weight in that of a node without lines, which is where it was expected
 ALONG = 0.1  # weight of a target along the vessel, where reconstructions hardly tell points apart
 
 Targets = tuple[FloatArray, FloatArray]
@@ -49,8 +50,7 @@ class Refit:
     """
 
     def __init__(self, graph: VesselGraph, config: TrackingConfig) -> None:
-        lengths = _falling(FIRST_STIFFNESS, config.stiffness, config.iterations)
-        self._schedule = np.column_stack([lengths, _falling(config.reach, config.precision, config.iterations)])
+        self._config = config
         self._bend = config.shape_memory**4
         self._springs = springs_of(graph)
         self._shape = np.asarray(graph.position, float)
@@ -62,6 +62,7 @@ class Refit:
         views: Sequence[View],
         expected: Targets | None = None,
         points: Targets | None = None,
+        error: float = np.inf,
     ) -> Solution:
         """Fit the nodes; one view leaves depth to smoothness and to what is expected.
 
@@ -71,15 +72,23 @@ class Refit:
         views : of the same time
         expected : position (N, 3) mm and weight (N,) 1/mm^2 of a motion prior
         points : target (N, 3) mm, NaN where a node has none, and weight (N,) 1/mm^2, of a reconstruction
+        error : mm, 1-sigma of the start: lines further away than `SURELY` of it belong to other vessels
         """
         if not views and expected is None and points is None:
             return Solution(start, np.full(len(start), np.inf))
         start = np.ascontiguousarray(start, float)
         shape = np.ascontiguousarray(self._shape @ rotation(self._shape, start).T)
         lines = tuple(view.lines for view in views) + (NO_LINES,) * (2 - len(views))
-        course = self._schedule, self._bend
+        course = self._schedule(error), self._bend
         pulls = _pull(expected, start), _pull(points, start)
         return Solution(*_descend(self._springs, self._neighbours, course, start, shape, lines, *pulls))
+
+    def _schedule(self, error: float) -> FloatArray:
+        """Stiffness and reach (steps, 2) mm of every step."""
+        c = self._config
+        reach = min(c.reach, max(SURELY * error, c.precision))
+        lengths = _falling(FIRST_STIFFNESS, c.stiffness, c.iterations)
+        return np.column_stack([lengths, _falling(reach, c.precision, c.iterations)])
 
     def direction(self, position: FloatArray) -> FloatArray:
         """Unit tangents (N, 3) of the vessels."""

@@ -79,10 +79,11 @@ class Living:
         After the first round no more is expected.
         """
         position, sigma = expected
+        error = float(np.median(sigma))
         usable = [v for v in views if isinstance(v, View)]
         prior = (position, expected.weight * np.where(self.evidence.lately, 1.0, UNSEEN))
         for k in range(rounds if usable else 0):
-            position, sigma = self._refit(position, usable, prior if k == 0 else None, points)
+            position, sigma = self._refit(position, usable, prior if k == 0 else None, points, error)
         return Fit(position, sigma, *self._looked(position, views))
 
     def _looked(self, position: FloatArray, views: Views) -> tuple[Sight, Sight]:
