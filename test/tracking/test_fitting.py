@@ -49,6 +49,13 @@ def test_rigid_motion_is_recovered(angle, shift):
     assert np.quantile(off(position, moved), 0.95) < 1.0
 
 
+def test_what_lies_beyond_the_error_of_the_start_pulls_less():
+    beside = TREE.with_(position=TREE.position + np.array([4.0, -3.0, 4.0]))
+    sure, unsure = (REFIT(TREE.position, views(beside), error=error).position for error in (0.1, 2.5))
+    assert np.median(off(unsure, beside)) < 0.3
+    assert np.median(off(sure, beside)) > 2.0
+
+
 @settings(max_examples=10)
 @given(st.floats(-3, 3), st.floats(-3, 3), st.floats(-3, 3))
 def test_targets_in_space_alone_move_the_graph(x, y, z):
