@@ -17,6 +17,7 @@ from autocar_ros.cli.sequences import RATE, START, draw_conditions, exposures
 from autocar_ros.config import CaseConfig, ReconstructionConfig, SimulationConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.evaluation.dynamic import Exposure, Rebuild, rebuilder
+from autocar_ros.evaluation.matched_pose import MATCH_ERROR
 from autocar_ros.evaluation.perturbation import (
     ALIGNMENTS,
     MATCHED,
@@ -62,10 +63,11 @@ HOW_SCORED = (
     "as two views from unknown places do not tell the size), in which the views are wrong by one disturbance; "
     "sequences of the living graph without a fit, in which frames are missing. Alignment: plane B as reported, shifted "
     "across its epipolar lines, or its angles and distances corrected, too; matched: its pose by the true points seen "
-    "in both images with errors of 0.5 px, the best that any method could do. Coverage: share of the true vessels that "
-    "the graph reaches in view A. OK: status of the graph; wrong though ok: its median error is above 2 mm. Runs of "
-    "another phase, of another artery and with a table move are watched pair by pair, too: recognized (at size 0: "
-    "false alarms), share of the pairs in doubt, moves noticed, pairs until then, mm left across the epipolar lines. "
+    f"in both images with errors of {MATCH_ERROR:g} px, the best that any method could do. Coverage: share of the true "
+    "vessels that the graph reaches in view A. OK: status of the graph; wrong though ok: its median error is above "
+    "2 mm. Runs of another phase, of another artery and with a table move are watched pair by pair, too: recognized "
+    "(at size 0: false alarms), share of the pairs in doubt, moves noticed, pairs until then, mm left across the "
+    "epipolar lines. "
     "Runs aligned as they go on: the last pair, refinements by reprojection that were adopted, s of the longest."
 )
 

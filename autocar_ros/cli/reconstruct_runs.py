@@ -18,10 +18,8 @@ from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.recorded import SegmentedRun, frame_sighting, most_agreeing
-from autocar_ros.sync.runs import ObservedRun, RunPair, close_pairs, observe_dicom
+from autocar_ros.sync.runs import CLOSE, ObservedRun, RunPair, close_pairs, observe_dicom
 from autocar_ros.types import CArmPose, Frame, FramePair, Mask, VesselGraph
-
-LARGEST_SKEW = 0.1  # heart beats between a run's frame and that of the first
 
 
 @dataclass(frozen=True)
@@ -146,6 +144,6 @@ def _misfit(first: ObservedRun, other: ObservedRun, pair: RunPair) -> str:
     if not np.isfinite(pair.residual_skew):
         return f"its heart phase is not known ({other.beats.reason or 'that of its frame'}), that of the first run is"
     beat = float(np.nanmean([first.beat_seconds, other.beat_seconds]))
-    if abs(pair.residual_skew) > LARGEST_SKEW * beat:
+    if abs(pair.residual_skew) > CLOSE * beat:
         return f"its nearest frame is {1000 * pair.residual_skew:+.0f} ms off the first run's heart phase"
     return ""

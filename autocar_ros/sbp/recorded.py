@@ -26,11 +26,12 @@ Masks = Mapping[int, Mask]  # of a recorded run, by frame
 
 
 class SegmentedRun:
-    """Frames of a recorded run (F, rows, columns) with their poses (F,), segmented when they are first asked for."""
+    """Frames of a recorded run (F, rows, columns) with their poses (F,), looked at when they are first asked for."""
 
     def __init__(self, images: Image, poses: Sequence[CArmPose], segmenter: Segmenter) -> None:
         self.images, self.poses, self._segmenter = images, poses, segmenter
         self._masks: dict[int, Mask] = {}
+        self._sightings: dict[int, Sighting] = {}
 
     def mask(self, frame: int) -> Mask:
         """Vessels of a frame (rows, columns)."""
@@ -45,7 +46,9 @@ class SegmentedRun:
 
     def sighting(self, frame: int) -> Sighting:
         """What the vessels of a frame absorb, where; raises `InvalidInputError` for an empty mask."""
-        return frame_sighting(self.images[frame], self.mask(frame), self.poses[frame])
+        if frame not in self._sightings:
+            self._sightings[frame] = frame_sighting(self.images[frame], self.mask(frame), self.poses[frame])
+        return self._sightings[frame]
 
 
 def most_agreeing(run_a: SegmentedRun, run_b: SegmentedRun, frames: Sequence[tuple[int, int]]) -> int:

@@ -22,7 +22,7 @@ from autocar_ros.types import MASK_THRESHOLD, NANOSECONDS, FloatArray, Image, In
 
 MOST_SECONDS = 600.0  # of motion kept of one run
 CANDIDATES = 20  # pairs of nearly one phase, among which the views themselves may choose
-CLOSE = 0.1  # heart beats between the frames of such a pair
+CLOSE = 0.1  # heart beats between frames of two runs that are nearly of one phase
 LEAST_SPEED = 0.5  # of the median speed: even where vessels rest, nearer phases are better
 
 

@@ -51,6 +51,7 @@ class Refit:
 
     def __init__(self, graph: VesselGraph, config: TrackingConfig) -> None:
         self._config = config
+        self._stiffness = _falling(FIRST_STIFFNESS, config.stiffness, config.iterations)
         self._bend = config.shape_memory**4
         self._springs = springs_of(graph)
         self._shape = np.asarray(graph.position, float)
@@ -87,8 +88,7 @@ class Refit:
         """Stiffness and reach (steps, 2) mm of every step."""
         c = self._config
         reach = min(c.reach, max(SURELY * error, c.precision))
-        lengths = _falling(FIRST_STIFFNESS, c.stiffness, c.iterations)
-        return np.column_stack([lengths, _falling(reach, c.precision, c.iterations)])
+        return np.column_stack([self._stiffness, _falling(reach, c.precision, c.iterations)])
 
     def direction(self, position: FloatArray) -> FloatArray:
         """Unit tangents (N, 3) of the vessels."""

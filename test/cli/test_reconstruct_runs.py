@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autocar_ros.cli.reconstruct_runs import LARGEST_SKEW, Shot, _misfit, reconstruct_shots
+from autocar_ros.cli.reconstruct_runs import Shot, _misfit, reconstruct_shots
 from autocar_ros.config import ReconstructionConfig, SegmentationConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.sync.cardiac import HeartBeats
-from autocar_ros.sync.runs import ObservedRun, RunPair
+from autocar_ros.sync.runs import CLOSE, ObservedRun, RunPair
 from autocar_ros.synthetic.poses import standard_pair
 from autocar_ros.types import Frame, PhaseSource
 
@@ -35,7 +35,7 @@ def pair(skew: float) -> RunPair:
 
 
 def test_runs_of_equal_phase_fit():
-    assert _misfit(observed(), observed(), pair(0.5 * LARGEST_SKEW * BEAT)) == ""
+    assert _misfit(observed(), observed(), pair(0.5 * CLOSE * BEAT)) == ""
 
 
 def test_another_phase_does_not_fit():
