@@ -121,7 +121,7 @@ def reconstruct(
     # sparse back-projection: the voxels that both masks allow, and what the network makes of them
     cloud, volume = pair_cloud(seen, config, network)
     if more:
-        cloud = confirmed([cloud, *other_looks(pair, more, config, network)])
+        cloud = confirmed([cloud, *other_looks(pair, more, config, network)], seen.cameras)
     if volume is not None:
         between = guided(between, volume)
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium

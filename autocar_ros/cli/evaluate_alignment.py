@@ -29,7 +29,7 @@ from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.prediction import network_for
-from autocar_ros.sbp.recorded import MOMENTS, Masks, SegmentedRun, aligned, frame_sighting, more_moments
+from autocar_ros.sbp.recorded import MOMENTS, SegmentedRun, aligned, frame_sighting, more_moments
 from autocar_ros.types import CArmPose, FramePair, Image, Mask, VesselGraph
 
 ANGLE = 25.0  # degrees between two views from which on they are judged
@@ -38,25 +38,20 @@ TRIALS: dict[str, How | None] = {"told": None, "reported": None, "shift": "shift
 
 
 class Shown(NamedTuple):
-    """A view, and the vessels of its frames; the middle one is the one that is aligned."""
+    """A view, and the vessels of its moments (`SegmentedRun.moments`); the first, the middle frame, is aligned."""
 
     view: RegisteredView
-    masks: Masks
-
-    @property
-    def middle(self) -> int:
-        """Frame."""
-        return len(self.view.images) // 2
+    masks: list[Mask]
 
     @property
     def image(self) -> Image:
         """Middle frame."""
-        return self.view.images[self.middle]
+        return self.view.images[len(self.view.images) // 2]
 
     @property
     def mask(self) -> Mask:
         """Its vessels."""
-        return self.masks[self.middle]
+        return self.masks[0]
 
 
 def alignment(
@@ -86,14 +81,14 @@ def alignment(
         shown: list[Shown] = []
         for view in views:
             run = SegmentedRun(view.images, [view.pose] * len(view.images), segmenter)
-            shown.append(Shown(view, run.masks(len(view.images) // 2, moments)))
+            shown.append(Shown(view, run.moments(len(view.images) // 2, moments)))
             bar.advance(task)
         bar.update(task, description="Reconstructing")
         rows = []
         for first, second in combinations(shown, 2):
             angle = float(np.degrees(angle_between(first.view.pose, second.view.pose)))
             if angle >= ANGLE:
-                scores = _scores(first, second, moments, config, network, reference)
+                scores = _scores(first, second, config, network, reference)
                 rows.append({"views": f"{first.view.name} {second.view.name}", "angle_deg": angle} | scores)
             bar.advance(task, len(TRIALS))
         many = []
@@ -115,7 +110,6 @@ def alignment(
 def _scores(
     first: Shown,
     second: Shown,
-    moments: int,
     config: ReconstructionConfig,
     network: SbpNetwork | None,
     reference: VesselGraph,
@@ -137,7 +131,7 @@ def _scores(
     for trial, how in TRIALS.items():
         pair = _pair(first, second, (a.pose, b.pose) if trial == "told" else (a.reported, b.reported))
         pair = aligned(pair, (first.image, second.image), how)
-        more = more_moments(pair, (first.masks, second.masks), (first.middle, second.middle), moments)
+        more = more_moments(pair, first.masks, second.masks)
         try:
             score, _ = score_registered(reconstruct(pair, config, network, more).graph, reference)
             found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}

@@ -124,13 +124,12 @@ def reconstruct(
             _frame(plane, k) for plane, k in zip(runs, (chosen.frame_a, chosen.frame_b), strict=True)
         )
         frames = (chosen.frame_a, chosen.frame_b)
-        masks = [of_run.masks(k, moments) for of_run, k in zip(views, frames, strict=True)]
+        masks_a, masks_b = (of_run.moments(k, moments) for of_run, k in zip(views, frames, strict=True))
         bar.update(task, advance=2, description="Reconstructing")
-        mask_a, mask_b = (of_run[k] for of_run, k in zip(masks, frames, strict=True))
         phases = chosen.phase_a, chosen.phase_b, chosen.source
-        pair = FramePair(first.stamp_ns, second.stamp_ns, mask_a, mask_b, pose_a, pose_b, *phases, True)
+        pair = FramePair(first.stamp_ns, second.stamp_ns, masks_a[0], masks_b[0], pose_a, pose_b, *phases, True)
         pair = aligned(pair, (first.image, second.image), align.how)
-        more = more_moments(pair, (masks[0], masks[1]), frames, moments)
+        more = more_moments(pair, masks_a, masks_b)
         graph = reconstruct_pair(pair, config, network, more).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))

@@ -144,19 +144,15 @@ def judge(
 
     moment = choose(a.frames, b.frames, c.frames, pairing, preferred)
     first, second, third = (run.shot(frame) for run, frame in zip(runs, moment.frames, strict=True))
-    pair = FramePair(0, 0, first.mask, second.mask, first.pose, second.pose, key_frame=True)
+    masks_a, masks_b = (run.views.moments(k, moments) for run, k in zip((a, b), moment.frames, strict=False))
+    pair = FramePair(0, 0, masks_a[0], masks_b[0], first.pose, second.pose, key_frame=True)
     pair = aligned(pair, (first.image, second.image), how)
     start = (trial, moment, (first, second, third), pair.alignment or ViewAlignment())
     try:
-        graph = rebuild(pair, more=_more(pair, (a, b), moment, moments)).graph
+        graph = rebuild(pair, more=more_moments(pair, masks_a, masks_b)).graph
     except ReconstructionError:
         return Outcome(*start, None, None, None)
     return Outcome(*start, graph, third_view(graph, third), by_chance(graph, third))
-
-
-def _more(pair: FramePair, runs: tuple[Recorded, Recorded], moment: Moment, moments: int) -> list[FramePair]:
-    a, b = (run.views.masks(k, moments) for run, k in zip(runs, moment.frames, strict=False))
-    return more_moments(pair, (a, b), moment.frames[:2], moments)
 
 
 def figures_of(outcome: Outcome) -> dict[str, Any]:

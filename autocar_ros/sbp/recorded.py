@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,10 +19,7 @@ from autocar_ros.vessels.alike import alike_frames
 
 WIDEST = 60  # px: wider dark things are no vessels
 MOMENTS = 10  # pairs of frames that show the vessels in the same place, at most
-
 AROUND = 121  # frames of a run that are looked at for others like one
-
-Masks = Mapping[int, Mask]  # of a recorded run, by frame
 
 
 class SegmentedRun:
@@ -39,10 +36,14 @@ class SegmentedRun:
             self._masks[frame] = self._segmenter.segment(self.images[frame]).vessel
         return self._masks[frame]
 
-    def masks(self, frame: int, moments: int) -> Masks:
-        """Vessels of a frame and, for several `moments`, of the `AROUND` frames nearest to it."""
-        near = np.argsort(np.abs(np.arange(len(self.images)) - frame), kind="stable")[: AROUND if moments > 1 else 1]
-        return {int(k): self.mask(int(k)) for k in near}
+    def moments(self, frame: int, most: int) -> list[Mask]:
+        """Vessels of up to `most` moments that show them in the same place, those of `frame` first.
+
+        They are looked for among the `AROUND` frames nearest to it.
+        """
+        near = np.argsort(np.abs(np.arange(len(self.images)) - frame), kind="stable")[: AROUND if most > 1 else 1]
+        masks = {int(k): self.mask(int(k)) for k in near}
+        return [masks[k] for k in alike_frames(masks, frame, mm_per_pixel(self.poses[frame]), most)]
 
     def sighting(self, frame: int) -> Sighting:
         """What the vessels of a frame absorb, where; raises `InvalidInputError` for an empty mask."""
@@ -94,18 +95,11 @@ def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shi
     return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 
-def more_moments(
-    pair: FramePair, masks: tuple[Masks, Masks], frames: tuple[int, int], most: int = MOMENTS
-) -> list[FramePair]:
-    """Pairs of other frames of two recorded runs that show the vessels in the same place, the most alike first.
+def more_moments(pair: FramePair, masks_a: Sequence[Mask], masks_b: Sequence[Mask]) -> list[FramePair]:
+    """Pairs of other moments of two recorded runs that show the vessels in the same place (`SegmentedRun.moments`).
 
-    Parameters
-    ----------
-    pair : of `frames`; the others get its poses, stamps and phases
-    masks : of each run by frame, those of `frames` among them (`SegmentedRun.masks`)
-    most : pairs, together with the given one
+    The first ones are those of `pair`, whose poses, stamps and phases the others get. Those of the run with fewer
+    moments are used again.
     """
-    sizes = mm_per_pixel(pair.pose_a), mm_per_pixel(pair.pose_b)
-    a, b = (alike_frames(m, k, size, most) for m, k, size in zip(masks, frames, sizes, strict=True))
-    both = [(a[k % len(a)], b[k % len(b)]) for k in range(max(len(a), len(b)))]
-    return [replace(pair, mask_a=masks[0][i], mask_b=masks[1][j]) for i, j in both[1:]]
+    both = [(masks_a[k % len(masks_a)], masks_b[k % len(masks_b)]) for k in range(max(len(masks_a), len(masks_b)))]
+    return [replace(pair, mask_a=a, mask_b=b) for a, b in both[1:]]

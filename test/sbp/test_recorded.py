@@ -1,7 +1,6 @@
 """Recorded runs: frames of both whose views agree, frames that are segmented once."""
 
 import numpy as np
-import pytest
 from sbp.tubes import c_arm, fork, render
 
 from autocar_ros.imaging.segmentation import Segmentation
@@ -38,14 +37,18 @@ def test_frames_that_show_the_same_tree_agree_most():
     assert most_agreeing(a, b, [(1, 1)]) == 0  # nothing to choose from
 
 
-def test_frames_are_segmented_once():
+def test_moments_are_frames_that_show_the_vessels_in_the_same_place():
+    a = run(0, [BEND, np.eye(3), None, np.eye(3)])
+    moments = a.moments(1, most=3)
+    assert len(moments) == 2
+    for mask, frame in zip(moments, (1, 3), strict=True):
+        np.testing.assert_array_equal(mask, a.mask(frame))
+
+
+def test_frames_are_segmented_once_and_when_they_are_asked_for():
     a = run(0, [np.eye(3)] * 4)
-    assert set(a.masks(1, moments=1)) == {1}
-    assert a.masks(1, moments=3).keys() == {0, 1, 2, 3}
+    assert len(a.moments(1, most=1)) == 1
+    assert a._segmenter.calls == 1
+    assert len(a.moments(1, most=3)) == 3
     assert a.sighting(1).pose == POSES[0]
     assert a._segmenter.calls == 4
-
-
-@pytest.mark.parametrize("frame", [0, 3])
-def test_the_nearest_frames_come_first(frame):
-    assert next(iter(run(0, [np.eye(3)] * 4).masks(frame, moments=2))) == frame
