@@ -18,7 +18,7 @@ from autocar_ros.config import (
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.carm import angle_between, axes_apart
 from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.sbp.backproject import GAP_VOXEL, hull, tube_volume
+from autocar_ros.sbp.backproject import tube_volume
 from autocar_ros.sbp.moments import confirmed, other_looks
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import observe
@@ -117,13 +117,11 @@ def reconstruct(
     start, config = time.perf_counter(), config or ReconstructionConfig()
     _check_angle(pair, config)
     seen = observe(pair, config)
-    between = hull(seen.views, GAP_VOXEL, config)
     # sparse back-projection: the voxels that both masks allow, and what the network makes of them
     cloud, volume = pair_cloud(seen, config, network)
     if more:
         cloud = confirmed([cloud, *other_looks(pair, more, config, network)], seen.cameras)
-    if volume is not None:
-        between = guided(between, volume)
+    between = seen.hull if volume is None else guided(seen.hull, volume)
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium
     skeleton = build_skeleton(cloud, between, config)
     graph = measure_graph(skeleton, cloud, seen.lines, seen.cameras, seen.outside)

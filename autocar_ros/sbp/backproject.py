@@ -23,9 +23,10 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry import camera
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.types import FloatArray, SparseVolume
+from autocar_ros.vessels.skeleton import DistanceMap
 
 COARSEST = 8.0  # mm
-GAP_VOXEL = 2.0  # mm, of the hull through which gaps of a graph are closed
+HULL_VOXEL = 2.0  # mm: where the network begins, and gaps of a graph are closed
 HALF_DIAGONAL = math.sqrt(3) / 2  # of a unit voxel
 STRETCH = 1.1  # a step of 1 mm moves a projection by so many mm at its depth: up to 20 degrees off the axis
 ROUNDING = math.sqrt(2)  # px, by which rounding changes the distance of two projections at most
@@ -47,7 +48,7 @@ class Views(NamedTuple):
 
 
 def make_views(
-    cameras: Sequence[Camera], outside: Sequence[FloatArray], device: torch.device | str | None = None
+    cameras: Sequence[Camera], outside: Sequence[DistanceMap], device: torch.device | str | None = None
 ) -> Views:
     """Views in float32 of cameras and the distance maps of their masks (`skeleton.distance_outside`).
 

@@ -27,7 +27,7 @@ PARALLEL = 0.02  # keeps the crossing of two lines finite where the vessel runs 
 class Features(NamedTuple):
     """Input of the network at N points."""
 
-    of_views: Tensor  # (V, VIEW_FEATURES, N): a row of N numbers at a time is what a core does best
+    of_views: list[Tensor]  # V of (VIEW_FEATURES, N): a row of N numbers at a time is what a core does best
     joint: Tensor  # (JOINT_FEATURES, N)
     pixels: Tensor  # (V, N, 2)
 
@@ -50,7 +50,7 @@ def features(points: Tensor, seen: Evidence) -> Features:
         normal.append(_image_axes(seen.views, v).t() @ curve[2:4])
         regret = _regret(depth[v], nearest, seen.regret[v], seen.first_depth[v])
         of_views.append(_of_view(across, signed[v], offset.abs(), r, curve, regret))
-    return Features(torch.stack(of_views), _joint(lateral, normal, radius, signed), pixels)
+    return Features(of_views, _joint(lateral, normal, radius, signed), pixels)
 
 
 def picture_pixels(pixels: Tensor, seen: Evidence) -> Tensor:
@@ -134,4 +134,4 @@ def _joint(lateral: list[Tensor], normal: list[Tensor], radius: list[Tensor], si
                     ]
                 )
             )
-    return torch.stack(found).mean(0)
+    return found[0] if len(found) == 1 else torch.stack(found).mean(0)

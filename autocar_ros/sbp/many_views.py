@@ -17,7 +17,7 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import axes_apart, camera_from_pose
-from autocar_ros.sbp.backproject import GAP_VOXEL, hull, make_views
+from autocar_ros.sbp.backproject import HULL_VOXEL, hull, make_views
 from autocar_ros.sbp.fusion import completed
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import observe
@@ -25,7 +25,7 @@ from autocar_ros.sbp.prediction import pair_cloud
 from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, VesselGraph
 from autocar_ros.vessels.graph import Cloud, build_skeleton
 from autocar_ros.vessels.measure import measure_graph
-from autocar_ros.vessels.skeleton import distance_outside
+from autocar_ros.vessels.skeleton import DistanceMap, distance_outside
 
 
 def reconstruct_views(
@@ -54,7 +54,7 @@ def reconstruct_views(
         found = Cloud(*(values[~wrong] for values in found))
         cloud = found if cloud is None else completed(cloud, found, cameras)
     assert cloud is not None
-    skeleton = build_skeleton(cloud, hull(make_views(cameras, outside), GAP_VOXEL, config), config)
+    skeleton = build_skeleton(cloud, hull(make_views(cameras, outside), HULL_VOXEL, config), config)
     first = seen[0, 1]
     return measure_graph(skeleton, cloud, first.lines, first.cameras, first.outside)
 
@@ -75,7 +75,7 @@ def _pair(pair: tuple[int, int], masks: Sequence[Mask], poses: Sequence[CArmPose
     return FramePair(0, 0, masks[a], masks[b], poses[a], poses[b])
 
 
-def contradicted(points: FloatArray, camera: Camera, outside: FloatArray, tolerance: float) -> NDArray[np.bool_]:
+def contradicted(points: FloatArray, camera: Camera, outside: DistanceMap, tolerance: float) -> NDArray[np.bool_]:
     """Whether a view has nothing within `tolerance` mm of points (N, 3) mm in its image; `outside`: px to its mask."""
     pixels, depth = camera.project(points)
     inside = camera.contains(pixels) & (depth > 0)

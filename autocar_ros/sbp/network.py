@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
-from autocar_ros.sbp.backproject import HALF_DIAGONAL, candidates, gather, refine
+from autocar_ros.sbp.backproject import HALF_DIAGONAL, HULL_VOXEL, candidates, gather
 from autocar_ros.sbp.features import JOINT_FEATURES, VIEW_FEATURES, Features, features, picture_pixels
 from autocar_ros.sbp.observation import Evidence
 from autocar_ros.sparse.conv import gather_product
@@ -26,7 +27,7 @@ from autocar_ros.sparse.voxels import Voxels
 from autocar_ros.weights import Calibrated, Described
 
 KIND = "sbp"  # of weights (weights.py)
-SIZES = (2.0, 1.0, 0.5)  # mm, voxels of the three stages
+SIZES = (HULL_VOXEL, 1.0, 0.5)  # mm, voxels of the three stages
 SMOOTHING = 0.5  # voxels, of the occupancy that is told
 LIFTED = slice(5, 15)  # features of a view that come from lifting
 
@@ -121,13 +122,12 @@ class ViewFusion(nn.Module):
         self.view = nn.Linear(per_view, width)
         self.joint = nn.Linear(2 * width + joint, width)
 
-    def forward(self, of_views: Sequence[Tensor], joint: Tensor) -> Tensor:
-        """Features, parts of (V, per_view, N), and (joint, N) to (N, width)."""
-        # view by view: a product of one matrix with several is an order of magnitude slower
-        views = [torch.cat([part[v] for part in of_views]) for v in range(len(of_views[0]))]
-        x = torch.stack([torch.addmm(self.view.bias[:, None], self.view.weight, view) for view in views]).relu_()
-        beside = torch.cat([x.amax(0), x.mean(0), joint])
-        return torch.addmm(self.joint.bias, beside.t(), self.joint.weight.t())
+    def forward(self, of_views: Sequence[Sequence[Tensor]], joint: Tensor) -> Tensor:
+        """Features, of every view parts (C, N) that are per_view rows together, and (joint, N) to (N, width)."""
+        # a product of one matrix with several is an order of magnitude slower, and putting parts together takes as long
+        views = [_product(parts, self.view.weight, self.view.bias[:, None]).relu_() for parts in of_views]
+        most, mean = reduce(torch.maximum, views), reduce(torch.add, views) / len(views)
+        return _product([most, mean, joint], self.joint.weight, self.joint.bias[:, None]).t().contiguous()
 
 
 class SparseUNet(nn.Module):
@@ -196,8 +196,7 @@ class SbpNetwork(Calibrated):
             When the masks have no voxel in common.
         """
         a = self.architecture
-        with _exact(seen):
-            voxels, origin = allowed_voxels(seen, config)
+        voxels, origin = allowed_voxels(seen), seen.origin
         maps = self.encoder(seen.pictures).float()
         stages: list[Stage] = []
         x = inherited = torch.zeros(0)
@@ -224,18 +223,29 @@ class SbpNetwork(Calibrated):
         return stages[0], stages[1], stages[2]
 
     def _enter(self, k: int, at: Features, maps: Tensor, seen: Evidence) -> Tensor:
-        parts = [self._of_views(at)]
+        parts = [[told] for told in self._of_views(at)]
         if k < len(SIZES) - 1:  # the finest stage inherits what the others saw in the images
-            parts.append(gather(tuple(maps), picture_pixels(at.pixels, seen)).transpose(1, 2))
+            shown = gather(tuple(maps), picture_pixels(at.pixels, seen)).transpose(1, 2)
+            parts = [[*told, of_view] for told, of_view in zip(parts, shown, strict=True)]
         entered: Tensor = self.enter[k](parts, at.joint)
         return entered
 
-    def _of_views(self, at: Features) -> Tensor:
-        return at.of_views if self.architecture.lifting else at.of_views[:, : LIFTED.start]
+    def _of_views(self, at: Features) -> list[Tensor]:
+        return at.of_views if self.architecture.lifting else [told[: LIFTED.start] for told in at.of_views]
 
     def _direct(self, at: Features) -> Tensor:
         of_views = self._of_views(at)
-        return (self.direct.weight @ torch.cat([of_views.amax(0), of_views.amin(0), at.joint])).t()
+        most, least = reduce(torch.maximum, of_views), reduce(torch.minimum, of_views)
+        return _product([most, least, at.joint], self.direct.weight, None).t()
+
+
+def _product(parts: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Weight (D, C) times parts (C_k, N) that are C rows together, and a bias (D, 1)."""
+    first, *others = zip(parts, weight.split([len(part) for part in parts], 1), strict=True)
+    total = first[1] @ first[0] if bias is None else torch.addmm(bias, first[1], first[0])
+    for part, columns in others:
+        total = torch.addmm(total, columns, part)
+    return total
 
 
 def _exact(seen: Evidence) -> torch.autocast:
@@ -243,14 +253,13 @@ def _exact(seen: Evidence) -> torch.autocast:
     return torch.autocast(seen.pictures.device.type, enabled=False)
 
 
-def allowed_voxels(seen: Evidence, config: ReconstructionConfig) -> tuple[Voxels, Tensor]:
-    """Voxels of 2 mm that all masks allow, and the corner (3,) mm of their box."""
-    index, origin = refine(seen.views, SIZES[0], config)
-    if len(index) == 0:
+def allowed_voxels(seen: Evidence) -> Voxels:
+    """Voxels of the first stage: all that the masks allow."""
+    if len(seen.allowed) == 0:
         raise ReconstructionError(
             "the masks have no voxel in common: check that both show the same artery at one heart phase, and the poses"
         )
-    return Voxels.from_indices(index)[0], origin
+    return Voxels.from_indices(seen.allowed)[0]
 
 
 def _kept(stage: Stage, least: float, most: int, truth: Voxels | None) -> Tensor:

@@ -13,11 +13,11 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose
-from autocar_ros.sbp.backproject import Views, make_views
+from autocar_ros.sbp.backproject import HULL_VOXEL, Views, hull, make_views
 from autocar_ros.sbp.lifting import Lifted, confidence, lift_both
-from autocar_ros.types import MASK_THRESHOLD, FloatArray, FramePair, Mask
+from autocar_ros.types import MASK_THRESHOLD, FramePair, Mask, SparseVolume
 from autocar_ros.vessels import tree
-from autocar_ros.vessels.skeleton import Centreline, bounding_box, distance_outside, extract_centreline
+from autocar_ros.vessels.skeleton import Centreline, DistanceMap, bounding_box, distance_outside, extract_centreline
 
 FULLEST = 0.4  # a mask with a larger share of vessel shows no vessels
 PICTURE = 128  # rows and columns of what the 2D encoder sees
@@ -29,9 +29,10 @@ class Observation(NamedTuple):
 
     lines: tuple[Centreline, Centreline]
     cameras: tuple[Camera, Camera]
-    outside: tuple[FloatArray, FloatArray]  # (rows, columns) px from a pixel to the mask, 0 inside
+    outside: tuple[DistanceMap, DistanceMap]  # px from a pixel to the mask, 0 inside
     lifted: tuple[Lifted, Lifted]
     views: Views
+    hull: SparseVolume  # of both masks, voxels of `HULL_VOXEL`
 
 
 class Evidence(NamedTuple):
@@ -44,13 +45,15 @@ class Evidence(NamedTuple):
     regret: tuple[Tensor, ...]  # (M, D) mm, of these points, see `Lifted`
     first_depth: Tensor  # (V,) mm, of `regret`
     pictures: Tensor  # (V, 3, PICTURE, PICTURE) input of the 2D encoder
+    allowed: Tensor  # (N, 3) voxels of `HULL_VOXEL` that all masks allow
+    origin: Tensor  # (3,) mm, corner of their box
 
     def to(self, device: torch.device | str) -> Evidence:
         """Return a copy on a device."""
         of_views = (self.signed, self.nearest, self.curves, self.regret)
         signed, nearest, curves, regret = (tuple(t.to(device) for t in field) for field in of_views)
-        first, pictures = self.first_depth.to(device), self.pictures.to(device)
-        return Evidence(self.views.to(device), signed, nearest, curves, regret, first, pictures)
+        rest = (t.to(device) for t in (self.first_depth, self.pictures, self.allowed, self.origin))
+        return Evidence(self.views.to(device), signed, nearest, curves, regret, *rest)
 
 
 def observe(pair: FramePair, config: ReconstructionConfig) -> Observation:
@@ -65,7 +68,8 @@ def observe(pair: FramePair, config: ReconstructionConfig) -> Observation:
     cameras = (camera_from_pose(pair.pose_a), camera_from_pose(pair.pose_b))
     outside = (distance_outside(pair.mask_a), distance_outside(pair.mask_b))
     lifted = lift_both(lines[0], cameras[0], lines[1], cameras[1], config)
-    return Observation(lines, cameras, outside, lifted, make_views(cameras, outside))
+    views = make_views(cameras, outside)
+    return Observation(lines, cameras, outside, lifted, views, hull(views, HULL_VOXEL, config))
 
 
 def centrelines(pair: FramePair) -> tuple[Centreline, Centreline]:
@@ -86,6 +90,8 @@ def evidence(seen: Observation) -> Evidence:
         tuple(torch.from_numpy(lifted.regret[lifted.of_point].astype(np.float32)) for lifted in seen.lifted),
         torch.tensor([lifted.first_depth for lifted in seen.lifted]),
         torch.from_numpy(np.stack([mask_picture(s) for s in signed])),
+        torch.from_numpy(seen.hull.voxels),
+        torch.from_numpy(seen.hull.origin).float(),
     )
 
 
@@ -99,11 +105,11 @@ def _centreline(mask: Mask, plane: str) -> Centreline:
         raise ReconstructionError(f"plane {plane}: {error}") from error
 
 
-def signed_distance(outside: FloatArray) -> np.ndarray:
+def signed_distance(outside: DistanceMap) -> np.ndarray:
     """Signed distance (rows, columns) px to the border of a mask, negative inside; of `distance_outside`."""
     vessel = (outside <= 0).astype(np.uint8)
     box = bounding_box(vessel)  # with some background around it
-    signed = (outside - 0.5).astype(np.float32)  # the border lies between the last pixel inside and the first outside
+    signed = outside - np.float32(0.5)  # the border lies between the last pixel inside and the first outside
     inside = cv2.distanceTransform(vessel[box], cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     signed[box] = np.where(vessel[box] > 0, 0.5 - inside, signed[box])
     return signed

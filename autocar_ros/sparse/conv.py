@@ -57,12 +57,12 @@ def up_conv(x: Tensor, weight: Tensor, down: DownMap) -> Tensor:
 def gather_product(x: Tensor, rows: Tensor, matrix: Tensor) -> Tensor:
     """Rows (N, K) of x (M, C), those of number M being zero, side by side and times `matrix` (K C, D): (N, D)."""
     count, width = rows.shape
-    padded, channels = _with_zero_row(x), x.shape[1]
-    result = x.new_empty(count, matrix.shape[1])
+    channels, result = x.shape[1], x.new_empty(count, matrix.shape[1])
     if _is_tiled(x, rows, matrix):
-        tiles.tiled_product(*(t.detach().numpy() for t in (padded, rows.contiguous(), matrix.contiguous(), result)))
+        given = (x.contiguous(), x.new_zeros(channels), rows.contiguous(), matrix.contiguous(), result)
+        tiles.tiled_product(*(t.detach().numpy() for t in given))
         return result
-    for begin, end, gathered in _blocks(padded, rows):
+    for begin, end, gathered in _blocks(_with_zero_row(x), rows):
         torch.mm(gathered.view(end - begin, width * channels), matrix, out=result[begin:end])
     return result
 

@@ -32,14 +32,16 @@ def fits(rows: int, columns: int) -> bool:
 
 
 @njit(cache=True)
-def tiled_product(x, rows, matrix, out):  # type: ignore[no-untyped-def]
+def tiled_product(x, nothing, rows, matrix, out):  # type: ignore[no-untyped-def]
     """Rows (N, K) int32 of x (M, C) side by side times matrix (K C, D) into out (N, D), all float32 and contiguous.
 
-    N and D must pass `fits`.
+    Row M is `nothing` (C,), the zeros of what is absent. N and D must pass `fits`.
     """
     narrow = out.shape[1] % (NARROW * LANES) == 0
     columns, height = (NARROW * LANES, TILE // NARROW) if narrow else (WIDE * LANES, TILE // WIDE)
     count, width = rows.shape
+    absent, channels, pitch = x.shape[0], x.shape[1], out.shape[1]
+    start, empty = x.ctypes.data, nothing.ctypes.data
     for column in range(0, out.shape[1], columns):
         weight = matrix.ctypes.data + 4 * column
         for row in range(0, count, height):
@@ -47,19 +49,20 @@ def tiled_product(x, rows, matrix, out):  # type: ignore[no-untyped-def]
             near = rows.ctypes.data + 4 * width * first
             to = out.ctypes.data + 4 * (out.shape[1] * first + column)
             if narrow:
-                _tile(NARROW, x.ctypes.data, near, weight, to, x.shape[1], out.shape[1], width)  # type: ignore[call-arg]
+                _tile(NARROW, start, empty, near, weight, to, absent, channels, pitch, width)  # type: ignore[call-arg]
             else:
-                _tile(WIDE, x.ctypes.data, near, weight, to, x.shape[1], out.shape[1], width)  # type: ignore[call-arg]
+                _tile(WIDE, start, empty, near, weight, to, absent, channels, pitch, width)  # type: ignore[call-arg]
 
 
 @intrinsic(prefer_literal=True)
-def _tile(_context, vectors, x, rows, weight, out, channels, pitch, width):  # type: ignore[no-untyped-def]
+def _tile(_context, vectors, x, nothing, rows, weight, out, absent, channels, pitch, width):  # type: ignore[no-untyped-def]
     """One tile of the product, `vectors` x LANES columns wide: addresses of its rows, its columns, and its corner.
 
-    `channels` are those of x, `pitch` the columns of the matrix and the result, `width` the rows side by side.
+    `absent` is the number of the row that is `nothing`, `channels` are those of x, `pitch` the columns of the matrix
+    and the result, `width` the rows side by side.
     """
     wide = vectors.literal_value
-    numbers = (types.intp,) * 7
+    numbers = (types.intp,) * 9
     return types.void(vectors, *numbers), _emit_tile(wide, TILE // wide)
 
 
@@ -67,8 +70,8 @@ def _emit_tile(wide: int, high: int) -> Callable[..., Value]:
     """Code of a tile of `high` rows and `wide` vectors."""
 
     def emit(context: Any, builder: IRBuilder, _signature: Any, arguments: list[Value]) -> Value:
-        _, x, rows, weight, out, channels, pitch, width = arguments
-        x, weight, out = (builder.inttoptr(a, _FLOAT.as_pointer()) for a in (x, weight, out))
+        _, x, nothing, rows, weight, out, absent, channels, pitch, width = arguments
+        x, nothing, weight, out = (builder.inttoptr(a, _FLOAT.as_pointer()) for a in (x, nothing, weight, out))
         rows = builder.inttoptr(rows, ir.IntType(32).as_pointer())
         # memory to numba; LLVM turns it into registers
         total = [[cgutils.alloca_once(builder, _VECTOR) for _ in range(wide)] for _ in range(high)]  # type: ignore[no-untyped-call]
@@ -79,7 +82,8 @@ def _emit_tile(wide: int, high: int) -> Callable[..., Value]:
             for r in range(high):
                 place = builder.add(builder.mul(width, _INDEX(r)), around.index)
                 row = builder.zext(builder.load(builder.gep(rows, [place])), _INDEX)
-                near.append(builder.gep(x, [builder.mul(row, channels)]))
+                there = builder.gep(x, [builder.mul(row, channels)])
+                near.append(builder.select(builder.icmp_unsigned("==", row, absent), nothing, there))
             block = builder.mul(around.index, channels)
             with cgutils.for_range(builder, channels) as channel:
                 line = builder.gep(weight, [builder.mul(builder.add(block, channel.index), pitch)])

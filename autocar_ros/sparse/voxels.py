@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
@@ -21,6 +22,7 @@ PLACE = (1 << 3 * BITS) - 1  # the bits of a key that are not the batch item
 ITEMS = 1 << 63 - 3 * BITS  # batch items that a key can hold
 BRICK_BITS = 3  # neighbours are looked up in bricks of 2^3 voxels an edge
 BRICK = 1 << BRICK_BITS
+_AXES = (int("4" * BITS, 8), int("2" * BITS, 8), int("1" * BITS, 8))  # the bits of a key of every axis
 # Spreads 21 bits so that two zeros follow each, and back: (shift, mask) from coarse to fine
 _SPREAD = (
     (32, 0x1F00000000FFFF),
@@ -221,9 +223,14 @@ def _neighbours(voxels: Voxels) -> Tensor:
     local = voxels.key & volume - 1
     table = torch.full(((len(bricks) + 1) * volume,), count, dtype=torch.int32, device=device)
     table[(brick + 1) * volume + local] = torch.arange(count, dtype=torch.int32, device=device)
-    start = (_adjacent(bricks) + 1).int() * volume  # the first table is that of absent bricks: nothing is in it
     step, place = _brick_steps(device)
+    near = torch.empty(27 * len(bricks), dtype=torch.int32, device=device)
     found = torch.empty((count, 27), dtype=torch.int32, device=device)
+    if device.type == "cpu":
+        adjacent(bricks.key.numpy(), near.numpy())
+    else:
+        adjacent_torch(bricks, near)
+    start = (near + 1) * volume  # the first table is that of absent bricks: nothing is in it
     if device.type == "cpu":
         look_up(*(t.numpy() for t in (brick, local, start, step, place, table, found)))
     else:
@@ -258,9 +265,31 @@ def look_up_torch(
     torch.index_select(table, 0, address.view(-1), out=found.view(-1))
 
 
-def _adjacent(voxels: Voxels) -> Tensor:
-    """Rows (27 N,) of all neighbours, by search: -1 where they are absent."""
+@njit(cache=True)
+def adjacent(key, near):  # type: ignore[no-untyped-def]
+    """Fill `near` (27 N,) with the rows of all neighbours of voxels `key` (N,), found by search: -1 where absent."""
+    along = np.empty((3, 3), np.int64)  # axis by offset: the bits of that index, -1 beyond the ends of space
+    for n in range(len(key)):
+        batch = key[n] & ~PLACE
+        for axis in range(3):
+            bits = _AXES[axis]
+            here, low = key[n] & bits, bits & -bits
+            along[axis, 0] = (here - low) & bits if here != 0 else -1
+            along[axis, 1] = here
+            along[axis, 2] = ((here | ~bits) + low) & bits if here != bits else -1
+        for k in range(27):
+            i, j, m = along[0, k // 9], along[1, k // 3 % 3], along[2, k % 3]
+            near[27 * n + k] = -1
+            if i >= 0 and j >= 0 and m >= 0:
+                wanted = batch | i | j | m
+                row = np.searchsorted(key, wanted)
+                if row < len(key) and key[row] == wanted:
+                    near[27 * n + k] = row
+
+
+def adjacent_torch(voxels: Voxels, near: Tensor) -> None:
+    """Twin of `adjacent` in torch, for all devices."""
     i, j, k = _around(voxels.index).unbind(1)
     shape = (len(voxels), 3, 3, 3)
     index = [i[:, :, None, None].expand(shape), j[:, None, :, None].expand(shape), k[:, None, None, :].expand(shape)]
-    return voxels.find(torch.stack(index, -1).view(-1, 3), voxels.batch.repeat_interleave(27))
+    near.copy_(voxels.find(torch.stack(index, -1).view(-1, 3), voxels.batch.repeat_interleave(27)))

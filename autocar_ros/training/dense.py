@@ -116,9 +116,9 @@ class DenseTask:
         case = draw_case(rng, disturbances)
         if len(case.truth) < FEWEST_NODES:
             return None
-        seen = mask_evidence(case.pair)
+        seen = mask_evidence(case.pair, self.config)
         try:
-            allowed_box(seen, self.config)
+            allowed_box(seen)
         except ReconstructionError:
             return None
         return DenseSample(seen, label_tree(case.truth, box_origin(self.config.box_size)))

@@ -10,7 +10,7 @@ from autocar_ros.types import FloatArray, IntArray, Mask, SeenBy, VesselGraph
 from autocar_ros.vessels import reprojection, tree
 from autocar_ros.vessels.graph import Cloud, Skeleton
 from autocar_ros.vessels.radius import branch_radius, fuse_radius, lumen_radius
-from autocar_ros.vessels.skeleton import Centreline
+from autocar_ros.vessels.skeleton import Centreline, DistanceMap
 
 PIXEL_SIGMA = 0.7  # px, 1-sigma of a centreline point across the vessel
 SUPPORT = 1.5  # mm; a node further from every lifted point was made by closing a gap
@@ -23,7 +23,7 @@ def measure_graph(
     cloud: Cloud,
     lines: tuple[Centreline, Centreline],
     cameras: tuple[Camera, Camera],
-    outside: tuple[FloatArray, FloatArray],
+    outside: tuple[DistanceMap, DistanceMap],
 ) -> VesselGraph:
     """Vessel graph of a skeleton; `outside` holds the distance maps of both masks (`skeleton.distance_outside`)."""
     points = skeleton.points
@@ -55,7 +55,7 @@ def node_radius(
     return branch_radius(fuse_radius(of_a, of_b), branch)
 
 
-def _inside(outside: tuple[FloatArray, FloatArray]) -> tuple[Mask, Mask]:
+def _inside(outside: tuple[DistanceMap, DistanceMap]) -> tuple[Mask, Mask]:
     """Masks of distance maps."""
     a, b = (np.where(distance > 0, np.uint8(0), np.uint8(255)) for distance in outside)
     return a, b

@@ -8,7 +8,7 @@ from scipy.spatial import KDTree
 
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.types import FloatArray, IntArray, SeenBy, VesselGraph
-from autocar_ros.vessels.skeleton import Centreline
+from autocar_ros.vessels.skeleton import Centreline, DistanceMap
 
 COVERAGE_DISTANCE = 3.0  # mm at the isocentre: eps_v of the paper's equation 22
 SAMPLE = 0.5  # mm between the points that stand for an edge
@@ -42,7 +42,7 @@ def coverage(graph: VesselGraph, line: Centreline, camera: Camera, within: float
     return float(np.mean(distance * size <= within))
 
 
-def seen_by(position: FloatArray, cameras: tuple[Camera, Camera], outside: tuple[FloatArray, FloatArray],
+def seen_by(position: FloatArray, cameras: tuple[Camera, Camera], outside: tuple[DistanceMap, DistanceMap],
             within: float = 1.0) -> NDArray[np.uint8]:  # fmt: skip
     """SeenBy bits (N,) of points (N, 3): which mask shows them, within a tolerance in mm.
 

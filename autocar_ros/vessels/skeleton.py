@@ -22,6 +22,8 @@ THINNING = 2  # px between the points that stand for a centreline where every pi
 TWIG = 1.5  # a twig shorter than this many radii plus TWIG_BASE px is an artefact of thinning
 TWIG_BASE = 3.0
 
+DistanceMap = NDArray[np.float32]  # (rows, columns) px
+
 
 @dataclass(frozen=True)
 class Centreline:
@@ -108,10 +110,10 @@ def bounding_box(vessel: NDArray[np.uint8]) -> tuple[slice, slice]:
     )
 
 
-def distance_outside(mask: Mask) -> FloatArray:
+def distance_outside(mask: Mask) -> DistanceMap:
     """(rows, columns) px from every pixel to the vessel; 0 inside."""
     background = (mask < MASK_THRESHOLD).astype(np.uint8)
-    return np.asarray(cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), float)
+    return np.asarray(cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _pixel_tree(pixels: IntArray, shape: tuple[int, ...]) -> IntArray:

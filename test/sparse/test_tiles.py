@@ -18,11 +18,13 @@ from autocar_ros.sparse import conv, tiles
 def test_same_as_gathering(count, around, channels, columns, seed):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(11, channels, generator=generator)
-    rows = torch.randint(0, 11, (count, around), generator=generator, dtype=torch.int32)
+    rows = torch.randint(0, 12, (count, around), generator=generator, dtype=torch.int32)
     matrix = torch.randn(around * channels, columns, generator=generator)
     found = torch.full((count, columns), torch.nan)
-    tiles.tiled_product(x.numpy(), rows.numpy(), matrix.numpy(), found.numpy())
-    torch.testing.assert_close(found, x[rows.long()].flatten(1) @ matrix, rtol=1e-4, atol=1e-4)
+    nothing = torch.zeros(channels)
+    tiles.tiled_product(*(t.numpy() for t in (x, nothing, rows, matrix, found)))
+    padded = torch.cat([x, nothing[None]])
+    torch.testing.assert_close(found, padded[rows.long()].flatten(1) @ matrix, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(5, 16), (100, 8), (100, 20), (0, 16)])

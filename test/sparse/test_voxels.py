@@ -79,6 +79,15 @@ def test_neighbours_by_numba_are_those_by_torch(monkeypatch):
     assert (voxels.neighbours.numpy() == found[0]).all()
 
 
+@settings(max_examples=30)
+@given(clouds())
+def test_search_by_numba_is_that_by_torch(voxels):
+    found = [torch.full((27 * len(voxels),), -2, dtype=torch.int32) for _ in range(2)]
+    module.adjacent(voxels.key.numpy(), found[0].numpy())
+    module.adjacent_torch(voxels, found[1])
+    assert torch.equal(*found)
+
+
 def test_neighbours_where_the_space_ends():
     """Voxels at opposite faces are no neighbours, nor are those of the next batch item; far ones cost no memory."""
     corners = torch.cartesian_prod(*[torch.tensor([0, 1, LAST - 1, LAST])] * 3)

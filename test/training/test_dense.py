@@ -32,7 +32,7 @@ ORIGIN = torch.from_numpy(box_origin(BOX)).float()
 @pytest.fixture(scope="module")
 def sample():
     vessel = bent_vessel()
-    return DenseSample(mask_evidence(masks_of(vessel)), label_tree(vessel, box_origin(BOX)))
+    return DenseSample(mask_evidence(masks_of(vessel), ReconstructionConfig()), label_tree(vessel, box_origin(BOX)))
 
 
 def volume(value=-20.0, size=40, corner=(0, 0, 0)):

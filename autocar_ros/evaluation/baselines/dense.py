@@ -21,7 +21,7 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ConfigError, ReconstructionError
 from autocar_ros.evaluation.baselines.volumes import ReshapeDecoder, UNet3d
 from autocar_ros.geometry.carm import camera_from_pose
-from autocar_ros.sbp.backproject import COARSEST, coarse_voxels, gather, make_views, project, refine
+from autocar_ros.sbp.backproject import COARSEST, HULL_VOXEL, coarse_voxels, gather, make_views, project, refine
 from autocar_ros.sbp.features import picture_pixels
 from autocar_ros.sbp.network import ImageEncoder
 from autocar_ros.sbp.observation import Evidence, mask_picture, signed_distance
@@ -31,7 +31,7 @@ from autocar_ros.vessels.skeleton import distance_outside
 from autocar_ros.weights import Calibrated, load_model
 
 KIND = "dense"  # of weights (weights.py)
-VOXEL = 2.0  # mm
+VOXEL = HULL_VOXEL
 FINER = 4  # voxels of the answer, 0.5 mm, along the edge of one of the network's
 PER_COARSE = int(COARSEST / VOXEL)
 LOSSES = ("reconstruction", "projection", "adversarial")
@@ -111,7 +111,7 @@ class DenseNetwork(Calibrated):
             index, origin = coarse_voxels(config.box_size, seen.views)
             shape = (index[-1] + 1) * PER_COARSE
             return DenseVolume(self.body(seen.pictures, shape.tolist()), torch.zeros_like(shape), origin)
-        low, shape, origin = allowed_box(seen, config)
+        low, shape, origin = allowed_box(seen)
         axes = [torch.arange(n, device=origin.device) for n in shape.tolist()]
         points = origin + (torch.cartesian_prod(*axes) + low + 0.5) * VOXEL
         x = self.enter(self._gathered(points, seen)).reshape(1, *shape.tolist(), -1)
@@ -126,13 +126,15 @@ class DenseNetwork(Calibrated):
         return torch.cat([x.amax(0), x.mean(0)], 1)
 
 
-def mask_evidence(pair: FramePair) -> Evidence:
+def mask_evidence(pair: FramePair, config: ReconstructionConfig) -> Evidence:
     """What a dense network looks at: masks and poses, no lifted centrelines."""
     outside = [distance_outside(mask) for mask in (pair.mask_a, pair.mask_b)]
     signed = [signed_distance(o) for o in outside]
     views = make_views([camera_from_pose(pose) for pose in (pair.pose_a, pair.pose_b)], outside)
     pictures = torch.from_numpy(np.stack([mask_picture(s) for s in signed]))
-    return Evidence(views, tuple(torch.from_numpy(s[None]) for s in signed), (), (), (), torch.zeros(0), pictures)
+    index, origin = refine(views, VOXEL, config)
+    maps = tuple(torch.from_numpy(s[None]) for s in signed)
+    return Evidence(views, maps, (), (), (), torch.zeros(0), pictures, index, origin)
 
 
 def load_dense(path: Path) -> DenseNetwork:
@@ -149,7 +151,7 @@ def predict_dense(network: DenseNetwork, pair: FramePair, config: Reconstruction
         When the masks have no voxel in common.
     """
     with torch.inference_mode():
-        found = network(mask_evidence(pair), config)
+        found = network(mask_evidence(pair, config), config)
         voxels, chance = refined(found)
     shift = torch.logit(torch.tensor(network.threshold))
     occupancy = torch.sigmoid(torch.logit(chance, 1e-6) - shift).double().numpy()
@@ -182,7 +184,7 @@ def sample_volume(values: Tensor, places: Tensor, beyond: str = "zeros") -> Tens
     return found.reshape(places.shape[:-1])
 
 
-def allowed_box(seen: Evidence, config: ReconstructionConfig) -> tuple[Tensor, Tensor, Tensor]:
+def allowed_box(seen: Evidence) -> tuple[Tensor, Tensor, Tensor]:
     """Box of all voxels of 2 mm that both masks allow, in whole voxels of 8 mm.
 
     Returns its first voxel (3,), the number of voxels (3,) along it, and the corner (3,) mm of the reconstructed box.
@@ -192,11 +194,10 @@ def allowed_box(seen: Evidence, config: ReconstructionConfig) -> tuple[Tensor, T
     ReconstructionError
         When the masks have no voxel in common.
     """
-    index, origin = refine(seen.views, VOXEL, config)
-    if len(index) == 0:
+    if len(seen.allowed) == 0:
         raise ReconstructionError(NOTHING_IN_COMMON)
-    low, high = index.amin(0) // PER_COARSE, index.amax(0) // PER_COARSE + 1
-    return low * PER_COARSE, (high - low) * PER_COARSE, origin
+    low, high = seen.allowed.amin(0) // PER_COARSE, seen.allowed.amax(0) // PER_COARSE + 1
+    return low * PER_COARSE, (high - low) * PER_COARSE, seen.origin
 
 
 def _critic(width: int = 8) -> nn.Module:

@@ -61,7 +61,7 @@ def test_configuration_travels_as_json(config):
 
 
 def test_box_holds_the_vessel(network, pair):
-    volume = network(mask_evidence(pair), CONFIG)
+    volume = network(mask_evidence(pair, CONFIG), CONFIG)
     assert all(n % 4 == 0 for n in volume.logit.shape)
     voxel = np.floor((bent_vessel().position - volume.origin.numpy()) / 2.0) - volume.corner.numpy()
     assert (voxel >= 0).all()
@@ -72,7 +72,7 @@ def test_box_holds_the_vessel(network, pair):
 def test_order_of_the_views_does_not_matter(network, pair):
     swapped = replace(pair, mask_a=pair.mask_b, mask_b=pair.mask_a, pose_a=pair.pose_b, pose_b=pair.pose_a)
     with torch.no_grad():
-        one, other = network(mask_evidence(pair), CONFIG), network(mask_evidence(swapped), CONFIG)
+        one, other = network(mask_evidence(pair, CONFIG), CONFIG), network(mask_evidence(swapped, CONFIG), CONFIG)
     assert torch.equal(one.corner, other.corner)
     assert torch.allclose(one.logit, other.logit, atol=1e-4)
 
@@ -82,7 +82,7 @@ def test_without_back_projection_poses_go_unused(pair):
     network = DenseNetwork(DenseConfig(back_projection=False, width=4)).eval()
     turned = replace(pair, pose_b=replace(pair.pose_b, primary_angle=0.6))
     with torch.no_grad():
-        one, other = network(mask_evidence(pair), CONFIG), network(mask_evidence(turned), CONFIG)
+        one, other = network(mask_evidence(pair, CONFIG), CONFIG), network(mask_evidence(turned, CONFIG), CONFIG)
     assert one.logit.shape == (40, 40, 40)
     assert torch.allclose(one.logit, other.logit, atol=1e-4)
     assert one.corner.tolist() == [0, 0, 0]
@@ -90,7 +90,7 @@ def test_without_back_projection_poses_go_unused(pair):
 
 def test_masks_without_a_common_voxel(network, pair):
     with pytest.raises(ReconstructionError, match="no vessel in common"):
-        network(mask_evidence(replace(pair, mask_b=np.zeros_like(pair.mask_b))), CONFIG)
+        network(mask_evidence(replace(pair, mask_b=np.zeros_like(pair.mask_b)), CONFIG), CONFIG)
 
 
 @given(st.integers(0, 10**6))
@@ -124,7 +124,7 @@ def test_threshold_becomes_one_half(network, pair, threshold):
     network.threshold = threshold
     with torch.no_grad():
         network.body.out.bias.fill_(-1.0)
-        chance = refined(network(mask_evidence(pair), CONFIG))[1]
+        chance = refined(network(mask_evidence(pair, CONFIG), CONFIG))[1]
     volume = predict_dense(network, pair, CONFIG)
     assert int((volume.occupancy >= 0.5).sum()) == pytest.approx(int((chance >= threshold).sum()), abs=2)
     assert volume.voxel_size == 0.5
