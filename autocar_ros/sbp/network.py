@@ -82,8 +82,8 @@ class Block(nn.Module):
         """Features (N, width) to (N, width)."""
         y = x
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            y = norm(convolution(y if y is x else torch.relu(y), voxels), voxels)
-        return torch.relu(x + y)
+            y = norm(convolution(y if y is x else y.relu_(), voxels), voxels)
+        return (x + y).relu_()
 
 
 class ImageEncoder(nn.Module):
@@ -151,9 +151,9 @@ class SparseUNet(nn.Module):
                 skips.append(x)
                 down = levels[-1].down
                 levels.append(down.coarse)
-                x = torch.relu(self.norm[level](self.down[level](x, down), down.coarse))
+                x = self.norm[level](self.down[level](x, down), down.coarse).relu_()
         for level in reversed(range(len(self.decode))):
-            x = torch.relu(skips[level] + self.up[level](x, levels[level].down))
+            x = (skips[level] + self.up[level](x, levels[level].down)).relu_()
             x = self.decode[level](x, levels[level])
         return x
 
@@ -212,7 +212,7 @@ class SbpNetwork(Calibrated):
             with _exact(seen):
                 at = features(origin + (voxels.index + 0.5) * size, seen)
             x = self._enter(k, at, maps, seen)
-            x = torch.relu(self.norm[k](x + inherited if k else x, voxels))
+            x = self.norm[k](x + inherited if k else x, voxels).relu_()
             x = self.blocks[k - 1](x, voxels) if k else self.unet(x, voxels)
             if size == SIZES[-1]:
                 x = self.last(x, voxels)

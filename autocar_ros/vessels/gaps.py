@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
+from scipy.spatial import KDTree
 
 from autocar_ros.types import FloatArray, IntArray, SparseVolume
 from autocar_ros.vessels import tree
@@ -40,6 +42,9 @@ def close_gaps(
     parts = int(label.max(initial=-1)) + 1
     if parts < 2 or len(volume.voxels) == 0:
         return points, radius, edges
+    volume = _within(volume, points[label != np.bincount(label).argmax()], largest)
+    if len(volume.voxels) == 0:
+        return points, radius, edges
     matrix = _path_graph(points, volume)
     everything = np.concatenate([points, volume.points])
     links = _links(matrix, label, parts, largest)
@@ -57,6 +62,17 @@ def close_gaps(
         radius = np.concatenate([radius, ramp])
         edges = np.concatenate([edges, np.stack([chain[:-1], chain[1:]], 1)])
     return points, radius, edges
+
+
+def _within(volume: SparseVolume, points: FloatArray, reach: float) -> SparseVolume:
+    """Voxels within reach mm of points: where a connection may run that ends in one of them, as long as its reach."""
+    near = np.isfinite(KDTree(points).query(volume.points, distance_upper_bound=reach)[0])
+    return replace(
+        volume,
+        voxels=volume.voxels[near],
+        occupancy=volume.occupancy[near],
+        centreness=volume.centreness[near],
+    )
 
 
 def _path_graph(points: FloatArray, volume: SparseVolume) -> sparse.csr_array:

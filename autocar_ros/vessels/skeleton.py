@@ -88,7 +88,7 @@ def extract_centreline(mask: Mask) -> Centreline:
     radius = inside[tuple(pixels.T)].astype(float)
     pixels += [box[0].start, box[1].start]
     points = pixels[:, ::-1].astype(float)
-    edges = _pixel_tree(pixels, vessel.shape)
+    edges = _pixel_tree(pixels)
     keep = _long_components(points, edges)
     keep[keep] = tree.prune_spurs(
         points[keep], tree.keep_nodes(len(points), edges, keep), TWIG * radius[keep] + TWIG_BASE
@@ -116,13 +116,14 @@ def distance_outside(mask: Mask) -> DistanceMap:
     return np.asarray(cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
-def _pixel_tree(pixels: IntArray, shape: tuple[int, ...]) -> IntArray:
+def _pixel_tree(pixels: IntArray) -> IntArray:
     """Spanning forest of 8-connected pixels (N, 2) (row, column)."""
-    index = np.full((shape[0] + 2, shape[1] + 2), -1, np.int64)
-    index[pixels[:, 0] + 1, pixels[:, 1] + 1] = np.arange(len(pixels))
+    row, column = (pixels - pixels.min(0) + 1).T
+    index = np.full((row.max() + 2, column.max() + 2), -1, np.int32)
+    index[row, column] = np.arange(len(pixels))
     edges, weight = [], []
     for step in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        other = index[pixels[:, 0] + 1 + step[0], pixels[:, 1] + 1 + step[1]]
+        other = index[row + step[0], column + step[1]]
         here = np.flatnonzero(other >= 0)
         edges.append(np.stack([here, other[here]], 1))
         weight.append(np.full(len(here), np.hypot(*step)))
