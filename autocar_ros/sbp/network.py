@@ -7,7 +7,7 @@ not the box.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -125,9 +125,12 @@ class ViewFusion(nn.Module):
     def forward(self, of_views: Sequence[Sequence[Tensor]], joint: Tensor) -> Tensor:
         """Features, of every view parts (C, N) that are per_view rows together, and (joint, N) to (N, width)."""
         # a product of one matrix with several is an order of magnitude slower, and putting parts together takes as long
-        views = [_product(parts, self.view.weight, self.view.bias[:, None]).relu_() for parts in of_views]
-        most, mean = reduce(torch.maximum, views), reduce(torch.add, views) / len(views)
-        return _product([most, mean, joint], self.joint.weight, self.joint.bias[:, None]).t().contiguous()
+        views = [_product(self.view.bias[:, None], self.view.weight, parts).relu_() for parts in of_views]
+        beside = [reduce(torch.maximum, views), reduce(torch.add, views) / len(views), joint]
+        x: Tensor = self.joint.bias
+        for columns, part in _columns(self.joint.weight, beside):
+            x = torch.addmm(x, part.t(), columns.t())
+        return x
 
 
 class SparseUNet(nn.Module):
@@ -236,16 +239,20 @@ class SbpNetwork(Calibrated):
     def _direct(self, at: Features) -> Tensor:
         of_views = self._of_views(at)
         most, least = reduce(torch.maximum, of_views), reduce(torch.minimum, of_views)
-        return _product([most, least, at.joint], self.direct.weight, None).t()
+        return _product(torch.zeros(1, device=most.device), self.direct.weight, [most, least, at.joint]).t()
 
 
-def _product(parts: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Weight (D, C) times parts (C_k, N) that are C rows together, and a bias (D, 1)."""
-    first, *others = zip(parts, weight.split([len(part) for part in parts], 1), strict=True)
-    total = first[1] @ first[0] if bias is None else torch.addmm(bias, first[1], first[0])
-    for part, columns in others:
+def _product(bias: Tensor, weight: Tensor, parts: Sequence[Tensor]) -> Tensor:
+    """A bias (D, 1), and weight (D, C) times parts (C_k, N) that are C rows together: (D, N)."""
+    total = bias
+    for columns, part in _columns(weight, parts):
         total = torch.addmm(total, columns, part)
     return total
+
+
+def _columns(weight: Tensor, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Columns of a weight (D, C) for every part (C_k, N)."""
+    return zip(weight.split([len(part) for part in parts], 1), parts, strict=True)
 
 
 def _exact(seen: Evidence) -> torch.autocast:
