@@ -111,7 +111,7 @@ def reconstruct(
         if len(runs) > 2:
             shots, left_out = choose_shots(run, runs, views, frame_a, frame_b, agree)
             bar.update(task, advance=2, description="Reconstructing")
-            many = reconstruct_shots(shots, left_out, segmenter, config, network, agree)
+            many = reconstruct_shots(shots, left_out, config, network, agree)
             bar.update(task, advance=2, description="Writing")
             _write_many(out, many)
             bar.advance(task)
@@ -170,8 +170,8 @@ def _write(out: Path, graph: VesselGraph, pair: FramePair, frames: tuple[Frame, 
 def _write_many(out: Path, many: ManyRuns) -> None:
     _write_graph(out, many.graph)
     (out / "alignment.json").write_text(json.dumps({"runs": many.told}, indent=1) + "\n")
-    for name, shot, mask in zip(ascii_lowercase, many.shots, many.masks, strict=False):
-        _write_view(out, name, many.graph, shot.frame, shot.pose, mask)
+    for name, shot in zip(ascii_lowercase, many.shots, strict=False):
+        _write_view(out, name, many.graph, shot.frame, shot.pose, shot.mask)
 
 
 def _write_graph(out: Path, graph: VesselGraph) -> None:

@@ -13,7 +13,6 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.joint_alignment import JointAlignment, align_runs
 from autocar_ros.imaging.dicom import XrayRun
-from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
@@ -29,6 +28,7 @@ class Shot:
     path: Path
     index: int
     frame: Frame
+    mask: Mask
     pose: CArmPose  # as reported, then corrected
     reason: str  # why this frame, in words
 
@@ -39,7 +39,6 @@ class ManyRuns:
 
     graph: VesselGraph
     shots: tuple[Shot, ...]
-    masks: tuple[Mask, ...]
     told: tuple[dict[str, Any], ...]  # of every run that was used: its file, frame, table shift and pose
     left_out: tuple[str, ...]  # runs that do not fit, and why
 
@@ -74,20 +73,19 @@ def choose_shots(
 
     chosen = [chosen_with(1, frame_a, frame_b)]
     chosen += [chosen_with(k, chosen[0].frame_a) for k in range(2, len(runs))]
-    shots, left_out = [_shot(paths[0], runs[0], chosen[0].frame_a, chosen[0].reason)], []
-    for path, run, observed, pair in zip(paths[1:], runs[1:], seen[1:], chosen, strict=True):
+    shots, left_out = [_shot(paths[0], runs[0], views[0], chosen[0].frame_a, chosen[0].reason)], []
+    for path, run, view, observed, pair in zip(paths[1:], runs[1:], views[1:], seen[1:], chosen, strict=True):
         trouble = _misfit(seen[0], observed, pair)
         if trouble:
             left_out.append(f"{path}: {trouble}")
         else:
-            shots.append(_shot(path, run, pair.frame_b, pair.reason))
+            shots.append(_shot(path, run, view, pair.frame_b, pair.reason))
     return shots, left_out
 
 
 def reconstruct_shots(
     shots: Sequence[Shot],
     left_out: Sequence[str],
-    segmenter: Segmenter,
     config: ReconstructionConfig,
     network: SbpNetwork | None,
     align: bool = True,
@@ -99,11 +97,10 @@ def reconstruct_shots(
     InvalidInputError
         When fewer than two runs fit each other; tells why each does not.
     """
-    masks, out = [segmenter.segment(shot.frame.image).vessel for shot in shots], list(left_out)
-    kept = list(range(len(shots)))
+    out, kept = list(left_out), list(range(len(shots)))
     shifts = np.zeros((len(shots), 3))
     if align and len(shots) > 1:
-        joint = _joint(shots, masks)
+        joint = _joint(shots)
         doubts = [joint.doubt(k) for k in kept]
         out += [f"{shots[k].path}: {doubts[k]}" for k in kept if doubts[k]]
         kept, shifts = [k for k in kept if not doubts[k]], joint.shift
@@ -111,30 +108,29 @@ def reconstruct_shots(
         shots = [replace(shot, pose=pose) for shot, pose in zip(shots, poses, strict=True)]
     if len(kept) < 2:
         raise InvalidInputError("no two runs fit each other: " + "; ".join(out))
-    used, seen = tuple(shots[k] for k in kept), tuple(masks[k] for k in kept)
+    used = tuple(shots[k] for k in kept)
     told = tuple(
         {"run": str(shots[k].path), "frame": shots[k].index, "table_shift_mm": shifts[k].tolist(),
          "pose": asdict(shots[k].pose)} for k in kept
     )  # fmt: skip
-    return ManyRuns(_graph(used, seen, config, network), used, seen, told, tuple(out))
+    return ManyRuns(_graph(used, config, network), used, told, tuple(out))
 
 
-def _graph(
-    shots: Sequence[Shot], masks: Sequence[Mask], config: ReconstructionConfig, network: SbpNetwork | None
-) -> VesselGraph:
+def _graph(shots: Sequence[Shot], config: ReconstructionConfig, network: SbpNetwork | None) -> VesselGraph:
     if len(shots) > 2:
-        return reconstruct_views(masks, [shot.pose for shot in shots], config, network)
+        return reconstruct_views([shot.mask for shot in shots], [shot.pose for shot in shots], config, network)
     a, b = shots
-    pair = FramePair(a.frame.stamp_ns, b.frame.stamp_ns, masks[0], masks[1], a.pose, b.pose, key_frame=True)
+    pair = FramePair(a.frame.stamp_ns, b.frame.stamp_ns, a.mask, b.mask, a.pose, b.pose, key_frame=True)
     return reconstruct_pair(pair, config, network).graph
 
 
-def _joint(shots: Sequence[Shot], masks: Sequence[Mask]) -> JointAlignment:
-    return align_runs([frame_sighting(s.frame.image, mask, s.pose) for s, mask in zip(shots, masks, strict=True)])
+def _joint(shots: Sequence[Shot]) -> JointAlignment:
+    return align_runs([frame_sighting(shot.frame.image, shot.mask, shot.pose) for shot in shots])
 
 
-def _shot(path: Path, run: XrayRun, index: int, reason: str) -> Shot:
-    return Shot(path, index, Frame(int(run.frame_times_ns[index]), run.images[index]), run.poses[index], reason)
+def _shot(path: Path, run: XrayRun, view: SegmentedRun, index: int, reason: str) -> Shot:
+    frame = Frame(int(run.frame_times_ns[index]), run.images[index])
+    return Shot(path, index, frame, view.mask(index), run.poses[index], reason)
 
 
 def _misfit(first: ObservedRun, other: ObservedRun, pair: RunPair) -> str:

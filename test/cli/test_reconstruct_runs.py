@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from autocar_ros.cli.reconstruct_runs import Shot, _misfit, reconstruct_shots
-from autocar_ros.config import ReconstructionConfig, SegmentationConfig
+from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.sync.cardiac import HeartBeats
 from autocar_ros.sync.runs import CLOSE, ObservedRun, RunPair
 from autocar_ros.synthetic.poses import standard_pair
@@ -49,7 +48,7 @@ def test_an_unknown_phase_fits_only_another_unknown_one():
 
 def test_runs_that_are_alone_are_refused_with_the_reasons():
     pose = standard_pair("left", 64)[0]
-    shot = Shot(Path("a.dcm"), 0, Frame(0, np.full((64, 64), 200, np.uint8)), pose, "")
+    blank = np.zeros((64, 64), np.uint8)
+    shot = Shot(Path("a.dcm"), 0, Frame(0, blank), blank, pose, "")
     with pytest.raises(InvalidInputError, match=r"no two runs fit each other: b\.dcm: too late"):
-        reconstruct_shots([shot], ["b.dcm: too late"], segmenter_for(SegmentationConfig(method="vesselness")),
-                          ReconstructionConfig(method="lifting"), None)  # fmt: skip
+        reconstruct_shots([shot], ["b.dcm: too late"], ReconstructionConfig(method="lifting"), None)
