@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from contextlib import suppress
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 # parameters of glibc's mallopt(3), and how far they are raised
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT = 1 << 29  # bytes that are free at the end of the heap and stay with the process
@@ -22,6 +24,11 @@ def keep_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
         mallopt(_TRIM_THRESHOLD, _KEPT)
         mallopt(_MMAP_THRESHOLD, _LARGE)
+
+
+def one_thread() -> dict[str, str]:
+    """Variables that keep the numerical libraries to one thread, read when they are loaded; what is set stays."""
+    return {name: os.environ.get(name, "1") for name in _THREADS}
 
 
 def pin_threads() -> None:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from autocar_ros.runtime import one_thread
+
 WORK = """
 import resource
 import sys
@@ -29,3 +31,11 @@ def test_freed_memory_is_used_again():
         output = subprocess.run([sys.executable, "-c", WORK, how], capture_output=True, text=True, check=True).stdout
         faults[how] = int(output)
     assert faults["keep"] < faults["default"] / 4
+
+
+def test_libraries_are_kept_to_one_thread_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    wanted = one_thread()
+    assert wanted["OPENBLAS_NUM_THREADS"] == "3"
+    assert wanted["OMP_NUM_THREADS"] == "1"

@@ -6,6 +6,7 @@ called, so that `autocar --help` needs none of the numerical libraries.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from importlib import import_module
@@ -14,7 +15,7 @@ import typer
 
 from autocar_ros.cli.console import fail, print_version
 from autocar_ros.errors import AutocarError
-from autocar_ros.runtime import keep_memory
+from autocar_ros.runtime import keep_memory, one_thread
 
 COMMANDS = {
     "demo": "Run simulator and all nodes, record a bag and report how well it went.",
@@ -68,6 +69,8 @@ def _forward(name: str) -> Callable[[typer.Context], None]:
     """Hand the arguments to the command of that name; the package's own errors end it with one line and code 1."""
 
     def run(context: typer.Context) -> None:
+        if name == "bench":  # it keeps to one core, where threads of BLAS would wait for each other
+            os.environ.update(one_thread())
         try:
             command = _load(name)
             code = command(context.args, prog_name=f"autocar {name}", standalone_mode=False)

@@ -6,9 +6,7 @@ import os
 import socket
 
 from autocar_ros.resources import resource
-
-# a node is one thread of work; several nodes with a pool of threads each only fight for the cores
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+from autocar_ros.runtime import one_thread
 
 
 def middleware_environment() -> dict[str, str]:
@@ -17,9 +15,9 @@ def middleware_environment() -> dict[str, str]:
     The transport profile gives shared memory room for images: with Fast DDS's default segment of 512 KB up to half of
     the frames are lost.
     """
-    wanted = dict.fromkeys(_ONE_THREAD, "1")
-    wanted["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(resource("config", "fastdds.xml"))
-    return {name: os.environ.get(name, value) for name, value in wanted.items()}
+    profiles = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    # a node is one thread of work; several nodes with a pool of threads each only fight for the cores
+    return {**one_thread(), profiles: os.environ.get(profiles, str(resource("config", "fastdds.xml")))}
 
 
 def use_middleware_environment() -> None:

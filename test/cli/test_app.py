@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from types import ModuleType
@@ -17,12 +18,12 @@ from autocar_ros.errors import BagError
 
 @pytest.fixture
 def pretend(monkeypatch):
-    """Put a function in the place of the command `view`."""
+    """Put a function in the place of a command, of `view` unless another one is named."""
 
-    def put(function):
-        module = ModuleType("autocar_ros.cli.view")
-        module.view = function
-        monkeypatch.setitem(sys.modules, "autocar_ros.cli.view", module)
+    def put(function, name="view"):
+        module = ModuleType(f"autocar_ros.cli.{name}")
+        setattr(module, name, function)
+        monkeypatch.setitem(sys.modules, f"autocar_ros.cli.{name}", module)
 
     return put
 
@@ -61,6 +62,16 @@ def test_arguments_reach_the_command(autocar, pretend):
     pretend(view)
     assert autocar("view", "a.json", "--speed", "2.5").exit_code == 0
     assert seen == [("a.json", 2.5)]
+
+
+def test_bench_is_loaded_with_one_thread(autocar, pretend, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")  # what the command sets is taken back after the test
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    seen = []
+    for name in ("view", "bench"):
+        pretend(lambda: seen.append(os.environ.get("OPENBLAS_NUM_THREADS")), name)
+        assert autocar(name).exit_code == 0
+    assert seen == [None, "1"]
 
 
 @pytest.mark.parametrize("error", [BagError("bag [1] is broken"), FileNotFoundError("bag [1] is broken")])
