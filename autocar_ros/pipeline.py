@@ -121,7 +121,7 @@ def reconstruct(
     cloud, volume = pair_cloud(seen, config, network)
     if more:
         cloud = confirmed([cloud, *other_looks(pair, more, config, network)], seen.cameras)
-    between = seen.hull if volume is None else guided(seen.hull, volume, seen.lifted)
+    between = seen.hull if volume is None else guided(seen.hull, volume)
     # graph initialisation: neighbours, spanning tree, gaps closed through the hull, branches from the ostium
     skeleton = build_skeleton(cloud, between, config)
     graph = measure_graph(skeleton, cloud, seen.lines, seen.cameras, seen.outside)

@@ -14,7 +14,7 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.sbp.fusion import fuse, mean_in_cells
-from autocar_ros.sbp.lifting import HALF_SURE, Lifted, confidence
+from autocar_ros.sbp.lifting import HALF_SURE
 from autocar_ros.sbp.network import KIND, Architecture, SbpNetwork, Stage
 from autocar_ros.sbp.observation import Evidence, Observation, evidence
 from autocar_ros.sparse.backends import choose_backend
@@ -135,19 +135,17 @@ def ridge_cloud(volume: SparseVolume, lines: tuple[Centreline, Centreline], came
     return Cloud(points, radius, chance, HALF_SURE * np.sqrt(1 / np.maximum(chance, LEAST_SHOWN) - 1))
 
 
-def guided(hull: SparseVolume, predicted: SparseVolume, lifted: tuple[Lifted, Lifted]) -> SparseVolume:
-    """Visual hull in which gaps are closed, led by the predicted centreness and by curves that both views lift alike.
+def guided(hull: SparseVolume, predicted: SparseVolume) -> SparseVolume:
+    """Visual hull in which gaps are closed, led by the predicted centreness where there is any.
 
-    The largest of these in a voxel, times `GUIDANCE`, is added to the agreement of the masks. The network leads the way
-    where it saw the vessel, lifting through stenoses that are thinner than its voxels; what neither knows can still be
-    crossed.
+    To the agreement of the masks the largest predicted centreness in a voxel is added, times `GUIDANCE`: the network
+    leads the way where it saw the vessel, and what it pruned can still be crossed.
     """
-    a, b = lifted
-    alike = [confidence(one.distance_to(other)) * one.matched for one, other in ((a, b), (b, a))]
-    places = np.concatenate([predicted.points, a.points, b.points])
-    inside = np.floor((places - hull.origin) / hull.voxel_size).astype(np.int64)
-    low = np.minimum(hull.voxels.min(0), inside.min(0))
-    largest = np.zeros(np.maximum(hull.voxels.max(0), inside.max(0)) - low + 1)
-    np.maximum.at(largest, tuple((inside - low).T), np.concatenate([predicted.centreness, *alike]))
+    size, shift = hull.voxel_size, (predicted.origin - hull.origin) / hull.voxel_size
+    inside = np.floor((predicted.voxels + 0.5) * (predicted.voxel_size / size) + shift).astype(np.int64)
+    low = np.minimum(hull.voxels.min(0), inside.min(0, initial=0))
+    shape = tuple(np.maximum(hull.voxels.max(0), inside.max(0, initial=0)) - low + 1)
+    largest = np.zeros(shape)
+    np.maximum.at(largest, tuple((inside - low).T), predicted.centreness)
     led = largest[tuple((hull.voxels - low).T)]
     return replace(hull, centreness=hull.centreness + GUIDANCE * led)
