@@ -21,6 +21,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Image = NDArray[np.uint8] | NDArray[np.uint16]
 Mask = NDArray[np.uint8]  # vessel probability 0..255 (FramePair.msg)
+DistanceMap = NDArray[np.float32]  # (rows, columns) px from every pixel to the mask, 0 inside
 
 NANOSECONDS = 1_000_000_000
 MASK_THRESHOLD = 128  # of a `Mask`: vessel from here on

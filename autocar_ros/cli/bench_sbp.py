@@ -100,7 +100,7 @@ def _parts(network: SbpNetwork, config: ReconstructionConfig, seed: int) -> tupl
         pair, _ = static_case(seed + k)
         clock = _Clock(spent if k else {})  # the first compiles and warms up
         seen = observe(pair, config)
-        clock("centrelines and lifting")
+        clock("centrelines, lifting and hull")
         look = evidence(seen)
         clock("evidence")
         with torch.inference_mode():

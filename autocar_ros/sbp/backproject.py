@@ -22,8 +22,7 @@ from autocar_ros.config import ReconstructionConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry import camera
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.types import FloatArray, SparseVolume
-from autocar_ros.vessels.skeleton import DistanceMap
+from autocar_ros.types import DistanceMap, FloatArray, SparseVolume
 
 COARSEST = 8.0  # mm
 HULL_VOXEL = 2.0  # mm: where the network begins, and gaps of a graph are closed

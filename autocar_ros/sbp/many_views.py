@@ -22,10 +22,10 @@ from autocar_ros.sbp.fusion import completed
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import observe
 from autocar_ros.sbp.prediction import pair_cloud
-from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, VesselGraph
+from autocar_ros.types import CArmPose, DistanceMap, FloatArray, FramePair, Mask, VesselGraph
 from autocar_ros.vessels.graph import Cloud, build_skeleton
 from autocar_ros.vessels.measure import measure_graph
-from autocar_ros.vessels.skeleton import DistanceMap, distance_outside
+from autocar_ros.vessels.skeleton import distance_outside
 
 
 def reconstruct_views(

@@ -7,7 +7,7 @@ not the box.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -125,12 +125,10 @@ class ViewFusion(nn.Module):
     def forward(self, of_views: Sequence[Sequence[Tensor]], joint: Tensor) -> Tensor:
         """Features, of every view parts (C, N) that are per_view rows together, and (joint, N) to (N, width)."""
         # a product of one matrix with several is an order of magnitude slower, and putting parts together takes as long
-        views = [_product(self.view.bias[:, None], self.view.weight, parts).relu_() for parts in of_views]
+        views = [_plus(self.view.bias[:, None], _columns(self.view.weight, parts)).relu_() for parts in of_views]
         beside = [reduce(torch.maximum, views), reduce(torch.add, views) / len(views), joint]
-        x: Tensor = self.joint.bias
-        for columns, part in _columns(self.joint.weight, beside):
-            x = torch.addmm(x, part.t(), columns.t())
-        return x
+        of_rows = ((part.t(), columns.t()) for columns, part in _columns(self.joint.weight, beside))
+        return _plus(self.joint.bias, of_rows)
 
 
 class SparseUNet(nn.Module):
@@ -239,19 +237,18 @@ class SbpNetwork(Calibrated):
     def _direct(self, at: Features) -> Tensor:
         of_views = self._of_views(at)
         most, least = reduce(torch.maximum, of_views), reduce(torch.minimum, of_views)
-        return _product(torch.zeros(1, device=most.device), self.direct.weight, [most, least, at.joint]).t()
+        return _plus(most.new_zeros(1), _columns(self.direct.weight, [most, least, at.joint])).t()
 
 
-def _product(bias: Tensor, weight: Tensor, parts: Sequence[Tensor]) -> Tensor:
-    """A bias (D, 1), and weight (D, C) times parts (C_k, N) that are C rows together: (D, N)."""
-    total = bias
-    for columns, part in _columns(weight, parts):
-        total = torch.addmm(total, columns, part)
+def _plus(total: Tensor, factors: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """A bias, which spreads over what is missing of its shape, and the products of all pairs of matrices."""
+    for first, second in factors:
+        total = torch.addmm(total, first, second)
     return total
 
 
 def _columns(weight: Tensor, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Columns of a weight (D, C) for every part (C_k, N)."""
+    """Columns of a weight (D, C), and the parts (C_k, N) that they are for, which are C rows together."""
     return zip(weight.split([len(part) for part in parts], 1), parts, strict=True)
 
 

@@ -15,9 +15,9 @@ from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.sbp.backproject import HULL_VOXEL, Views, hull, make_views
 from autocar_ros.sbp.lifting import Lifted, confidence, lift_both
-from autocar_ros.types import MASK_THRESHOLD, FramePair, Mask, SparseVolume
+from autocar_ros.types import MASK_THRESHOLD, DistanceMap, FramePair, Mask, SparseVolume
 from autocar_ros.vessels import tree
-from autocar_ros.vessels.skeleton import Centreline, DistanceMap, bounding_box, distance_outside, extract_centreline
+from autocar_ros.vessels.skeleton import Centreline, bounding_box, distance_outside, extract_centreline
 
 FULLEST = 0.4  # a mask with a larger share of vessel shows no vessels
 PICTURE = 128  # rows and columns of what the 2D encoder sees

@@ -223,14 +223,9 @@ def _neighbours(voxels: Voxels) -> Tensor:
     local = voxels.key & volume - 1
     table = torch.full(((len(bricks) + 1) * volume,), count, dtype=torch.int32, device=device)
     table[(brick + 1) * volume + local] = torch.arange(count, dtype=torch.int32, device=device)
+    start = (_adjacent(bricks) + 1) * volume  # the first table is that of absent bricks: nothing is in it
     step, place = _brick_steps(device)
-    near = torch.empty(27 * len(bricks), dtype=torch.int32, device=device)
     found = torch.empty((count, 27), dtype=torch.int32, device=device)
-    if device.type == "cpu":
-        adjacent(bricks.key.numpy(), near.numpy())
-    else:
-        adjacent_torch(bricks, near)
-    start = (near + 1) * volume  # the first table is that of absent bricks: nothing is in it
     if device.type == "cpu":
         look_up(*(t.numpy() for t in (brick, local, start, step, place, table, found)))
     else:
@@ -263,6 +258,16 @@ def look_up_torch(
     address = step.index_select(0, local) + brick[:, None].int() * 27
     address = start.index_select(0, address.view(-1)).view(-1, 27) + place.index_select(0, local)
     torch.index_select(table, 0, address.view(-1), out=found.view(-1))
+
+
+def _adjacent(voxels: Voxels) -> Tensor:
+    """Rows (27 N,) int32 of all neighbours: -1 where they are absent."""
+    near = torch.empty(27 * len(voxels), dtype=torch.int32, device=voxels.device)
+    if voxels.device.type == "cpu":
+        adjacent(voxels.key.numpy(), near.numpy())
+    else:
+        adjacent_torch(voxels, near)
+    return near
 
 
 @njit(cache=True)

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.types import FloatArray, IntArray, Mask, SeenBy, VesselGraph
+from autocar_ros.types import DistanceMap, FloatArray, IntArray, Mask, SeenBy, VesselGraph
 from autocar_ros.vessels import reprojection, tree
 from autocar_ros.vessels.graph import Cloud, Skeleton
 from autocar_ros.vessels.radius import branch_radius, fuse_radius, lumen_radius
-from autocar_ros.vessels.skeleton import Centreline, DistanceMap
+from autocar_ros.vessels.skeleton import Centreline
 
 PIXEL_SIGMA = 0.7  # px, 1-sigma of a centreline point across the vessel
 SUPPORT = 1.5  # mm; a node further from every lifted point was made by closing a gap

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from autocar_ros.geometry.camera import Camera
-from autocar_ros.types import FloatArray, IntArray, SeenBy, VesselGraph
-from autocar_ros.vessels.skeleton import Centreline, DistanceMap
+from autocar_ros.types import DistanceMap, FloatArray, IntArray, SeenBy, VesselGraph
+from autocar_ros.vessels.skeleton import Centreline
 
 COVERAGE_DISTANCE = 3.0  # mm at the isocentre: eps_v of the paper's equation 22
 SAMPLE = 0.5  # mm between the points that stand for an edge

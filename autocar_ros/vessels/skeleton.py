@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.morphology import skeletonize
 
 from autocar_ros.errors import InvalidInputError
-from autocar_ros.types import MASK_THRESHOLD, FloatArray, IntArray, Mask
+from autocar_ros.types import MASK_THRESHOLD, DistanceMap, FloatArray, IntArray, Mask
 from autocar_ros.vessels import tree
 
 SMOOTHING = 2.0  # px along the centreline: takes the staircase of the pixels away, keeps bends of a vessel's width
@@ -21,8 +21,6 @@ SURROUND = 5  # px around the vessel: background that reaches so far is larger t
 THINNING = 2  # px between the points that stand for a centreline where every pixel would be too many
 TWIG = 1.5  # a twig shorter than this many radii plus TWIG_BASE px is an artefact of thinning
 TWIG_BASE = 3.0
-
-DistanceMap = NDArray[np.float32]  # (rows, columns) px
 
 
 @dataclass(frozen=True)

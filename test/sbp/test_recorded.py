@@ -1,9 +1,11 @@
 """Recorded runs: frames of both whose views agree, frames that are segmented once."""
 
 import numpy as np
+import pytest
 from sbp.tubes import c_arm, fork, render
 
 from autocar_ros.imaging.segmentation import Segmentation
+from autocar_ros.sbp import recorded
 from autocar_ros.sbp.recorded import SegmentedRun, most_agreeing
 
 POSES = c_arm(-30.0, 20.0), c_arm(40.0, -10.0)
@@ -52,3 +54,13 @@ def test_frames_are_segmented_once_and_when_they_are_asked_for():
     assert len(a.moments(1, most=3)) == 3
     assert a.sighting(1).pose == POSES[0]
     assert a._segmenter.calls == 4
+
+
+@pytest.mark.parametrize("frame", [0, 3])
+def test_the_frame_itself_comes_first_and_the_nearest_are_looked_at(monkeypatch, frame):
+    monkeypatch.setattr(recorded, "AROUND", 2)
+    a = run(0, [np.eye(3)] * 4)
+    moments = a.moments(frame, most=3)
+    assert moments[0] is a.mask(frame)
+    assert a._segmenter.calls == len(moments) == 2
+    assert a._masks.keys() == {frame, 1 if frame == 0 else 2}
