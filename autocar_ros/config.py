@@ -147,6 +147,13 @@ class ReconstructionConfig(_Checked):
     voxel_size: float = option(0.5, "finest voxel of the occupancy volume", "mm", 0.25, 8.0)
     unmatched_cost: float = option(2.5, "lifting: largest cost of a distance to the other centreline", "mm", 0.1, 20.0)
     radius_weight: float = option(1.0, "lifting: weight of the difference of radii against distance", "", 0.0, 10.0)
+    absorption_weight: float = option(
+        1.5,
+        "lifting: weight of the difference of what both views absorb, in logarithms",
+        "mm",
+        0.0,
+        10.0,
+    )
     jump_weight: float = option(0.4, "lifting: cost of a jump in depth per mm", "", 0.0, 10.0)
     largest_jump_cost: float = option(5.0, "lifting: largest cost of a jump in depth", "mm", 0.0, 100.0)
     mutual_rounds: int = option(2, "lifting: rounds in which both views settle on depths that suit both", "", 1, 10)

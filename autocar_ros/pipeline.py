@@ -17,7 +17,7 @@ from autocar_ros.config import (
 )
 from autocar_ros.errors import ReconstructionError
 from autocar_ros.geometry.carm import angle_between, axes_apart
-from autocar_ros.imaging.segmentation import segmenter_for
+from autocar_ros.imaging.segmentation import find_vessels, segmenter_for
 from autocar_ros.sbp.backproject import tube_volume
 from autocar_ros.sbp.moments import confirmed, other_looks
 from autocar_ros.sbp.network import SbpNetwork
@@ -74,7 +74,7 @@ class Pipeline:
         # 1. Where are vessels?
         for plane, frame, pose in (("a", frame_a, self.pose_a), ("b", frame_b, self.pose_b)):
             self.pairing.add_pose(plane, frame.stamp_ns, pose)
-            self.pairing.add_mask(plane, frame.stamp_ns, self.segmenter.segment(frame.image).vessel)
+            self.pairing.add_mask(plane, frame.stamp_ns, *find_vessels(self.segmenter, frame.image))
         # 2. Which two exposures show the same phase of the heart?
         pair = self.pairing.take()
         if pair is None:

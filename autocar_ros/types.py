@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,12 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Image = NDArray[np.uint8] | NDArray[np.uint16]
 Mask = NDArray[np.uint8]  # vessel probability 0..255 (FramePair.msg)
+AbsorptionMap = NDArray[np.uint8]  # (rows, columns) log attenuation of vessels in steps of `ABSORPTION_STEP`, else 0
 DistanceMap = NDArray[np.float32]  # (rows, columns) px from every pixel to the mask, 0 inside
 
 NANOSECONDS = 1_000_000_000
 MASK_THRESHOLD = 128  # of a `Mask`: vessel from here on
+ABSORPTION_STEP = 0.01  # of an `AbsorptionMap`: log attenuation a grey value
 
 
 class PhaseSource(IntEnum):
@@ -143,6 +145,13 @@ class ViewAlignment:
         return not any((*self.shift, self.primary, self.secondary, self.sid, self.sod))
 
 
+class Vessels(NamedTuple):
+    """What one exposure shows of the vessels, (rows, columns) each."""
+
+    mask: Mask
+    absorption: AbsorptionMap | None = None  # None where nobody knows
+
+
 @dataclass(frozen=True)
 class FramePair:
     """Vessel masks and poses of both planes at one heart phase."""
@@ -159,6 +168,8 @@ class FramePair:
     key_frame: bool = False
     alignment: ViewAlignment | None = None  # by which `pose_b` was corrected already; None: it is as reported
     phase_error: float = np.nan  # expected of `phase_skew`, a standard deviation, parts of a beat; NaN unknown
+    absorption_a: AbsorptionMap | None = None  # (rows, columns) what the vessels absorb; None unknown
+    absorption_b: AbsorptionMap | None = None
 
     def __post_init__(self) -> None:
         for name, mask, pose in (("A", self.mask_a, self.pose_a), ("B", self.mask_b, self.pose_b)):
@@ -167,6 +178,11 @@ class FramePair:
                 raise InvalidInputError(
                     f"mask of plane {name} is {mask.dtype} {mask.shape}, "
                     f"its pose says uint8 {(pose.rows, pose.columns)}"
+                )
+        for name, absorption, mask in (("A", self.absorption_a, self.mask_a), ("B", self.absorption_b, self.mask_b)):
+            if absorption is not None and (absorption.dtype != np.uint8 or absorption.shape != mask.shape):
+                raise InvalidInputError(
+                    f"absorption of plane {name} is {absorption.dtype} {absorption.shape}, its mask uint8 {mask.shape}"
                 )
 
     @property

@@ -39,8 +39,8 @@ from autocar_ros.evaluation.voxels import dense, grid_around, lumen
 from autocar_ros.figures.comparison import draw_scores, draw_volumes
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.imaging.dicom import read_run
-from autocar_ros.imaging.segmentation import segmenter_for
-from autocar_ros.sbp.recorded import MOMENTS
+from autocar_ros.imaging.segmentation import find_vessels, segmenter_for
+from autocar_ros.sbp.recorded import MOMENTS, paired
 from autocar_ros.types import FramePair, VesselGraph
 
 TITLE = "Static reconstruction of simulated trees"
@@ -226,5 +226,5 @@ def _real_pairs(run_a: Path, run_b: Path, pixel_spacing: float, segmentation: Se
     runs = [read_run(path, pixel_spacing=pixel_spacing) for path in (run_a, run_b)]
     frames = range(min(len(run) for run in runs))
     segmenter = segmenter_for(SegmentationConfig(method=str(segmentation)))
-    masks = [[segmenter.segment(run.images[k]).vessel for run in runs] for k in frames]
-    return [FramePair(0, 0, *masks[k], *(run.poses[k] for run in runs), key_frame=True) for k in frames]
+    shown = [[find_vessels(segmenter, run.images[k]) for run in runs] for k in frames]
+    return [paired(*shown[k], *(run.poses[k] for run in runs)) for k in frames]

@@ -29,8 +29,8 @@ from autocar_ros.pipeline import reconstruct
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.prediction import network_for
-from autocar_ros.sbp.recorded import MOMENTS, SegmentedRun, aligned, frame_sighting, more_moments
-from autocar_ros.types import CArmPose, FramePair, Image, Mask, VesselGraph
+from autocar_ros.sbp.recorded import MOMENTS, SegmentedRun, aligned, more_moments, paired, sighting_of
+from autocar_ros.types import CArmPose, FramePair, VesselGraph, Vessels
 
 ANGLE = 25.0  # degrees between two views from which on they are judged
 # poses as registered; as reported; these aligned in two ways
@@ -41,17 +41,7 @@ class Shown(NamedTuple):
     """A view, and the vessels of its moments (`SegmentedRun.moments`); the first, the middle frame, is aligned."""
 
     view: RegisteredView
-    masks: list[Mask]
-
-    @property
-    def image(self) -> Image:
-        """Middle frame."""
-        return self.view.images[len(self.view.images) // 2]
-
-    @property
-    def mask(self) -> Mask:
-        """Its vessels."""
-        return self.masks[0]
+    moments: list[Vessels]
 
 
 def alignment(
@@ -117,7 +107,7 @@ def _scores(
     """Error of the shift in px, depth, and recall and precision of every trial."""
     a, b = first.view, second.view
     true = np.subtract(b.pose.center, b.reported.center)
-    given = aligned(_pair(first, second, (a.pose, b.reported)), (first.image, second.image))
+    given = aligned(_pair(first, second, (a.pose, b.reported)))
     assert given.alignment is not None
     across = epipolar_fan(a.pose, b.reported).across
     across = across / np.linalg.norm(across)
@@ -130,8 +120,8 @@ def _scores(
     }
     for trial, how in TRIALS.items():
         pair = _pair(first, second, (a.pose, b.pose) if trial == "told" else (a.reported, b.reported))
-        pair = aligned(pair, (first.image, second.image), how)
-        more = more_moments(pair, first.masks, second.masks)
+        pair = aligned(pair, how)
+        more = more_moments(pair, first.moments, second.moments)
         try:
             score, _ = score_registered(reconstruct(pair, config, network, more).graph, reference)
             found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}
@@ -149,14 +139,14 @@ def _many(
     some: Sequence[Shown], config: ReconstructionConfig, network: SbpNetwork | None, reference: VesselGraph
 ) -> dict[str, dict[str, Any]]:
     """Recall and precision from three views or more, told where they are and with their tables aligned."""
-    seen = [frame_sighting(each.image, each.mask, each.view.reported) for each in some]
+    seen = [sighting_of(each.moments[0], each.view.reported) for each in some]
     trials = {
         "told": [each.view.pose for each in some],
         "aligned": align_runs(seen).corrected([each.view.reported for each in some]),
     }
     found: dict[str, dict[str, Any]] = {}
     for trial, poses in trials.items():
-        graph = reconstruct_views([each.mask for each in some], poses, config, network)
+        graph = reconstruct_views([each.moments[0] for each in some], poses, config, network)
         score, _ = score_registered(graph, reference)
         found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}
     return found
@@ -171,7 +161,7 @@ def _table_of_many(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _pair(first: Shown, second: Shown, poses: tuple[CArmPose, CArmPose]) -> FramePair:
-    return FramePair(0, 0, first.mask, second.mask, *poses, key_frame=True)
+    return paired(first.moments[0], second.moments[0], *poses)
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:

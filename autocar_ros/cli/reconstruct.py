@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from string import ascii_lowercase
@@ -30,7 +30,7 @@ from autocar_ros.imaging.pictures import write_mask
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.prediction import network_for
-from autocar_ros.sbp.recorded import MOMENTS, SegmentedRun, aligned, more_moments
+from autocar_ros.sbp.recorded import MOMENTS, SegmentedRun, aligned, more_moments, paired
 from autocar_ros.sync.runs import RunPair, close_pairs, observe_dicom
 from autocar_ros.types import CArmPose, Frame, FramePair, Mask, VesselGraph
 from autocar_ros.vessels.export import save_graph
@@ -124,12 +124,18 @@ def reconstruct(
             _frame(plane, k) for plane, k in zip(runs, (chosen.frame_a, chosen.frame_b), strict=True)
         )
         frames = (chosen.frame_a, chosen.frame_b)
-        masks_a, masks_b = (of_run.moments(k, moments) for of_run, k in zip(views, frames, strict=True))
+        seen_a, seen_b = (of_run.moments(k, moments) for of_run, k in zip(views, frames, strict=True))
         bar.update(task, advance=2, description="Reconstructing")
-        phases = chosen.phase_a, chosen.phase_b, chosen.source
-        pair = FramePair(first.stamp_ns, second.stamp_ns, masks_a[0], masks_b[0], pose_a, pose_b, *phases, True)
-        pair = aligned(pair, (first.image, second.image), align.how)
-        more = more_moments(pair, masks_a, masks_b)
+        pair = replace(
+            paired(seen_a[0], seen_b[0], pose_a, pose_b),
+            stamp_a_ns=first.stamp_ns,
+            stamp_b_ns=second.stamp_ns,
+            phase_a=chosen.phase_a,
+            phase_b=chosen.phase_b,
+            phase_source=chosen.source,
+        )
+        pair = aligned(pair, align.how)
+        more = more_moments(pair, seen_a, seen_b)
         graph = reconstruct_pair(pair, config, network, more).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))
@@ -171,7 +177,7 @@ def _write_many(out: Path, many: ManyRuns) -> None:
     _write_graph(out, many.graph)
     (out / "alignment.json").write_text(json.dumps({"runs": many.told}, indent=1) + "\n")
     for name, shot in zip(ascii_lowercase, many.shots, strict=False):
-        _write_view(out, name, many.graph, shot.frame, shot.pose, shot.mask)
+        _write_view(out, name, many.graph, shot.frame, shot.pose, shot.vessels.mask)
 
 
 def _write_graph(out: Path, graph: VesselGraph) -> None:

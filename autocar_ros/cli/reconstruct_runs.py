@@ -16,9 +16,9 @@ from autocar_ros.imaging.dicom import XrayRun
 from autocar_ros.pipeline import reconstruct as reconstruct_pair
 from autocar_ros.sbp.many_views import reconstruct_views
 from autocar_ros.sbp.network import SbpNetwork
-from autocar_ros.sbp.recorded import SegmentedRun, frame_sighting, most_agreeing
+from autocar_ros.sbp.recorded import SegmentedRun, most_agreeing, paired, sighting_of
 from autocar_ros.sync.runs import CLOSE, ObservedRun, RunPair, close_pairs, observe_dicom
-from autocar_ros.types import CArmPose, Frame, FramePair, Mask, VesselGraph
+from autocar_ros.types import CArmPose, Frame, VesselGraph, Vessels
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Shot:
     path: Path
     index: int
     frame: Frame
-    mask: Mask
+    vessels: Vessels
     pose: CArmPose  # as reported, then corrected
     reason: str  # why this frame, in words
 
@@ -118,19 +118,20 @@ def reconstruct_shots(
 
 def _graph(shots: Sequence[Shot], config: ReconstructionConfig, network: SbpNetwork | None) -> VesselGraph:
     if len(shots) > 2:
-        return reconstruct_views([shot.mask for shot in shots], [shot.pose for shot in shots], config, network)
+        return reconstruct_views([shot.vessels for shot in shots], [shot.pose for shot in shots], config, network)
     a, b = shots
-    pair = FramePair(a.frame.stamp_ns, b.frame.stamp_ns, a.mask, b.mask, a.pose, b.pose, key_frame=True)
+    pair = paired(a.vessels, b.vessels, a.pose, b.pose)
+    pair = replace(pair, stamp_a_ns=a.frame.stamp_ns, stamp_b_ns=b.frame.stamp_ns)
     return reconstruct_pair(pair, config, network).graph
 
 
 def _joint(shots: Sequence[Shot]) -> JointAlignment:
-    return align_runs([frame_sighting(shot.frame.image, shot.mask, shot.pose) for shot in shots])
+    return align_runs([sighting_of(shot.vessels, shot.pose) for shot in shots])
 
 
 def _shot(path: Path, run: XrayRun, view: SegmentedRun, index: int, reason: str) -> Shot:
     frame = Frame(int(run.frame_times_ns[index]), run.images[index])
-    return Shot(path, index, frame, view.mask(index), run.poses[index], reason)
+    return Shot(path, index, frame, view.vessels(index), run.poses[index], reason)
 
 
 def _misfit(first: ObservedRun, other: ObservedRun, pair: RunPair) -> str:

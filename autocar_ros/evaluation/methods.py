@@ -115,9 +115,7 @@ def _of_dense(path: Path) -> Method:
     return partial(_dense, load_dense(path))
 
 
-def _reconstructed(
-    pair: FramePair, network: SbpNetwork | None = None, more: Sequence[FramePair] = ()
-) -> Prediction:
+def _reconstructed(pair: FramePair, network: SbpNetwork | None = None, more: Sequence[FramePair] = ()) -> Prediction:
     return Prediction(*reconstruct(pair, CONFIG, network, more))
 
 

@@ -17,10 +17,10 @@ from autocar_ros.geometry.alignment import How
 from autocar_ros.geometry.carm import angle_between, axes_apart, mm_per_pixel
 from autocar_ros.imaging.segmentation import Segmenter
 from autocar_ros.pipeline import Reconstruction
-from autocar_ros.sbp.recorded import MOMENTS, SegmentedRun, aligned, more_moments, most_agreeing
+from autocar_ros.sbp.recorded import MOMENTS, SegmentedRun, aligned, more_moments, most_agreeing, paired
 from autocar_ros.sync.beats import apart
 from autocar_ros.sync.runs import ObservedRun, RunPair, close_pairs, known_frames, observe_run, vessels_of
-from autocar_ros.types import FramePair, VesselGraph, ViewAlignment
+from autocar_ros.types import VesselGraph, ViewAlignment
 
 LEAST_ANGLE = 25.0  # degrees between the two runs of a reconstruction
 LEAST_THIRD = 15.0  # degrees between the third run and each of them: nearer, it tells nothing about depth
@@ -51,7 +51,7 @@ class Recorded(NamedTuple):
 
     def shot(self, frame: int) -> Shot:
         """One of its frames with its vessels and pose."""
-        return Shot(self.views.images[frame], self.views.mask(frame), self.views.poses[frame])
+        return Shot(self.views.images[frame], self.views.vessels(frame).mask, self.views.poses[frame])
 
 
 class Moment(NamedTuple):
@@ -144,12 +144,11 @@ def judge(
 
     moment = choose(a.frames, b.frames, c.frames, pairing, preferred)
     first, second, third = (run.shot(frame) for run, frame in zip(runs, moment.frames, strict=True))
-    masks_a, masks_b = (run.views.moments(k, moments) for run, k in zip((a, b), moment.frames, strict=False))
-    pair = FramePair(0, 0, masks_a[0], masks_b[0], first.pose, second.pose, key_frame=True)
-    pair = aligned(pair, (first.image, second.image), how)
+    seen_a, seen_b = (run.views.moments(k, moments) for run, k in zip((a, b), moment.frames, strict=False))
+    pair = aligned(paired(seen_a[0], seen_b[0], first.pose, second.pose), how)
     start = (trial, moment, (first, second, third), pair.alignment or ViewAlignment())
     try:
-        graph = rebuild(pair, more=more_moments(pair, masks_a, masks_b)).graph
+        graph = rebuild(pair, more=more_moments(pair, seen_a, seen_b)).graph
     except ReconstructionError:
         return Outcome(*start, None, None, None)
     return Outcome(*start, graph, third_view(graph, third), by_chance(graph, third))

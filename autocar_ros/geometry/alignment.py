@@ -24,7 +24,7 @@ from autocar_ros.config import AlignmentConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel, shift_image
 from autocar_ros.geometry.consistency import Absorbed, agreement, difference, epipolar_fan
-from autocar_ros.types import MASK_THRESHOLD, CArmPose, FloatArray, Mask, ViewAlignment
+from autocar_ros.types import MASK_THRESHOLD, AbsorptionMap, CArmPose, FloatArray, Mask, ViewAlignment
 
 STEP = 1.0  # mm between tried shifts: a peak is some mm wide
 FINER = np.arange(-0.75, 0.8, 0.25)  # mm about the best of them
@@ -69,14 +69,14 @@ class Sighting:
 Pairs = Sequence[tuple[Sighting, Sighting]]
 
 
-def sighting(mask: Mask, pose: CArmPose, absorbed: NDArray[np.floating] | None = None) -> Sighting:
+def sighting(mask: Mask, pose: CArmPose, absorption: AbsorptionMap | None = None) -> Sighting:
     """Vessels of one view.
 
     Parameters
     ----------
     mask : (rows, columns) uint8, 128 and more is vessel
-    absorbed : (rows, columns) log attenuation in front of the background (`imaging.enhance.absorption`). Without it
-        the distance to the border of the vessel stands for it, whose sum over a cross section grows with its area, too
+    absorption : (rows, columns) what the vessels absorb. Without it the distance to the border of the vessel stands for
+        it, whose sum over a cross section grows with its area, too
 
     Raises
     ------
@@ -84,7 +84,7 @@ def sighting(mask: Mask, pose: CArmPose, absorbed: NDArray[np.floating] | None =
         When there are no vessels.
     """
     vessel = (mask >= MASK_THRESHOLD).astype(np.uint8)
-    value = cv2.distanceTransform(vessel, cv2.DIST_L2, cv2.DIST_MASK_3) if absorbed is None else absorbed
+    value = cv2.distanceTransform(vessel, cv2.DIST_L2, cv2.DIST_MASK_3) if absorption is None else absorption
     row, column = np.nonzero((vessel > 0) & (value > 0))
     if len(row) == 0:
         raise InvalidInputError("the mask is empty: there is nothing to align the views by")

@@ -101,9 +101,7 @@ def _forms(camera: Camera, baseline: FloatArray, normal: FloatArray) -> FloatArr
 def _profiles(forms: FloatArray, absorbed: Absorbed, steps: FloatArray | None = None) -> FloatArray:
     """What is absorbed (S, PLANES) in each plane, under `steps` (S, 2) added to both forms; none unless given."""
     pixels, weight = absorbed
-    return np.asarray(
-        absorbed_in_planes(_values(forms, pixels), weight, np.zeros((1, 2)) if steps is None else steps)
-    )
+    return np.asarray(absorbed_in_planes(_values(forms, pixels), weight, np.zeros((1, 2)) if steps is None else steps))
 
 
 def _values(forms: FloatArray, pixels: FloatArray) -> FloatArray:

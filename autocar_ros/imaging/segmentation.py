@@ -11,9 +11,10 @@ import torch
 
 from autocar_ros.config import SegmentationConfig
 from autocar_ros.imaging.enhance import Float32Array
+from autocar_ros.imaging.vessel_absorption import vessel_absorption
 from autocar_ros.imaging.vessel_network import ANSWER, KIND, Architecture, VesselNetwork, fast, footing
 from autocar_ros.imaging.vesselness import filter_vessels
-from autocar_ros.types import Image, Mask, check_image
+from autocar_ros.types import Image, Mask, Vessels, check_image
 from autocar_ros.weights import bundled_weights, check_device, load_model, number_type
 
 LARGEST = 768  # px: larger frames are looked at in half, a third ... of their size
@@ -36,6 +37,12 @@ class Segmenter(Protocol):
 
         Masks are all zero when there is nothing to find.
         """
+
+
+def find_vessels(segmenter: Segmenter, image: Image) -> Vessels:
+    """Vessels of a frame (rows, columns) and what they absorb; raises `InvalidInputError` as the segmenter does."""
+    found = segmenter.segment(image)
+    return Vessels(found.vessel, vessel_absorption(image, *found))
 
 
 def segmenter_for(config: SegmentationConfig | None = None) -> Segmenter:

@@ -16,7 +16,7 @@ from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Transform, T
 from nav_msgs.msg import Path
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CameraInfo, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from autocar_ros import msg as ros
 from autocar_ros.errors import InvalidInputError, PoseError
@@ -26,6 +26,7 @@ from autocar_ros.ros.clouds import pack_cloud
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.stamps import WORLD_FRAME, header, optical_frame, to_ns, to_time
 from autocar_ros.types import (
+    AbsorptionMap,
     CArmPose,
     CatheterPath,
     FloatArray,
@@ -160,6 +161,8 @@ def pair_to_msg(pair: FramePair) -> ros.FramePair:
         pose_b=pose_to_msg(pair.pose_b, pair.stamp_b_ns, b),
         mask_a=image_to_msg(pair.mask_a, pair.stamp_a_ns, a),
         mask_b=image_to_msg(pair.mask_b, pair.stamp_b_ns, b),
+        absorption_a=_absorption_to_msg(pair.absorption_a, pair.stamp_a_ns, a),
+        absorption_b=_absorption_to_msg(pair.absorption_b, pair.stamp_b_ns, b),
         skew=pair.skew,
         phase_a=float(pair.phase_a),
         phase_b=float(pair.phase_b),
@@ -179,6 +182,8 @@ def pair_from_msg(message: ros.FramePair) -> FramePair:
         stamp_b_ns=to_ns(message.mask_b.header.stamp),
         mask_a=image_from_msg(message.mask_a),
         mask_b=image_from_msg(message.mask_b),
+        absorption_a=_absorption_from_msg(message.absorption_a),
+        absorption_b=_absorption_from_msg(message.absorption_b),
         pose_a=pose_from_msg(message.pose_a),
         pose_b=pose_from_msg(message.pose_b),
         phase_a=message.phase_a,
@@ -188,6 +193,14 @@ def pair_from_msg(message: ros.FramePair) -> FramePair:
         key_frame=message.key_frame,
         alignment=alignment_from_msg(message.alignment),
     )
+
+
+def _absorption_to_msg(absorption: AbsorptionMap | None, stamp_ns: int, frame_id: str) -> Image:
+    return Image() if absorption is None else image_to_msg(absorption, stamp_ns, frame_id)
+
+
+def _absorption_from_msg(message: Image) -> AbsorptionMap | None:
+    return image_from_msg(message) if message.height else None  # type: ignore[return-value]
 
 
 def alignment_to_msg(alignment: ViewAlignment | None) -> ros.ViewAlignment:

@@ -1,7 +1,8 @@
 """2D centrelines of two views lifted to 3D by dynamic programming, without training.
 
 Every centreline point of one view gets the depth along its ray at which the other view explains it best: its
-projection lies on a centreline there (distance in mm), and that vessel is as thick (difference of radii in mm).
+projection lies on a centreline there (distance in mm), and that vessel is as thick (difference of radii in mm) and,
+where the pictures tell, absorbs as much (`densitometry`).
 Neighbours along the centreline should not jump in depth, and the other view should not regret it. All depths of a
 centreline are chosen at once: the cost is a tree with truncated linear terms, whose minimum dynamic programming finds
 exactly (Felzenszwalb & Huttenlocher 2005).
@@ -17,6 +18,7 @@ from scipy.spatial import KDTree
 
 from autocar_ros.config import ReconstructionConfig
 from autocar_ros.geometry.camera import Camera
+from autocar_ros.sbp.densitometry import compared_cuts
 from autocar_ros.sbp.matching import best_labels, matching_cost, other_regret, regret
 from autocar_ros.types import FloatArray, IntArray
 from autocar_ros.vessels import tree
@@ -98,9 +100,11 @@ def cast_rays(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera, conf
     size_a, size_b = float(a.mm_per_pixel(1.0)), float(b.mm_per_pixel(1.0))
     directions, radius = a.rays(pixels), line_a.radius[index] * size_a
     start, step = b.projection @ np.append(a.source, 1.0), directions @ b.projection[:, :3].T
+    cuts, cuts_b = compared_cuts(line_a, a, line_b, b)
     cost, match = matching_cost(
-        start, step, radius, depth, size_b, line_b.nearest, line_b.points, line_b.radius, config.unmatched_cost,
-        config.radius_weight,
+        start, step, radius, depth, cuts.amount[index], cuts.sure[index], size_b, line_b.nearest, line_b.points,
+        line_b.radius, cuts_b.amount, cuts_b.sure, config.unmatched_cost, config.radius_weight,
+        config.absorption_weight,
     )  # fmt: skip
     depth, cost, match = _shown(depth, cost, match)
     forest = tree.rooted(len(index), edges)

@@ -49,9 +49,10 @@ def lifting_cost(
     size_a, size_b = float(a.mm_per_pixel(1.0)), float(b.mm_per_pixel(1.0))
     start, along = b.projection @ np.append(a.source, 1.0), a.rays(own.pixels) @ b.projection[:, :3].T
     line = other.line
+    nothing, nothing_b = np.zeros(len(own.radius)), np.zeros(len(line))
     cost, _ = matching_cost(
-        start, along, own.radius * size_a, depth, size_b, line.nearest, line.points, line.radius,
-        config.unmatched_cost, config.radius_weight,
+        start, along, own.radius * size_a, depth, nothing, nothing, size_b, line.nearest, line.points, line.radius,
+        nothing_b, nothing_b, config.unmatched_cost, config.radius_weight, 0.0,
     )  # fmt: skip
     free = np.maximum(np.rint(FREE_SLOPE * own.apart * size_a * center / step), 1).astype(np.int64)
     return float(least_cost(cost, *own.forest, free, config.jump_weight * step, config.largest_jump_cost)) / len(cost)

@@ -22,14 +22,15 @@ from autocar_ros.sbp.fusion import completed
 from autocar_ros.sbp.network import SbpNetwork
 from autocar_ros.sbp.observation import observe
 from autocar_ros.sbp.prediction import pair_cloud
-from autocar_ros.types import CArmPose, DistanceMap, FloatArray, FramePair, Mask, VesselGraph
+from autocar_ros.sbp.recorded import paired
+from autocar_ros.types import CArmPose, DistanceMap, FloatArray, VesselGraph, Vessels
 from autocar_ros.vessels.graph import Cloud, build_skeleton
 from autocar_ros.vessels.measure import measure_graph
 from autocar_ros.vessels.skeleton import distance_outside
 
 
 def reconstruct_views(
-    masks: Sequence[Mask], poses: Sequence[CArmPose], config: ReconstructionConfig, network: SbpNetwork | None
+    shown: Sequence[Vessels], poses: Sequence[CArmPose], config: ReconstructionConfig, network: SbpNetwork | None
 ) -> VesselGraph:
     """Vessel graph of V views of one heart phase; its first two views are plane A and B.
 
@@ -40,16 +41,16 @@ def reconstruct_views(
     ReconstructionError
         When no two views can be reconstructed, or nothing is confirmed by the others.
     """
-    if len(masks) < 3:
-        raise InvalidInputError(f"need three views or more, got {len(masks)}")
+    if len(shown) < 3:
+        raise InvalidInputError(f"need three views or more, got {len(shown)}")
     pairs = _pairs(poses, config)
-    seen = {pair: observe(_pair(pair, masks, poses), config) for pair in {(0, 1), *pairs}}
+    seen = {(a, b): observe(paired(shown[a], shown[b], poses[a], poses[b]), config) for a, b in {(0, 1), *pairs}}
     cameras = [camera_from_pose(pose) for pose in poses]
-    outside = [distance_outside(mask) for mask in masks]
+    outside = [distance_outside(vessels.mask) for vessels in shown]
     cloud: Cloud | None = None
     for pair in pairs:
         found, _ = pair_cloud(seen[pair], config, network)
-        others = [k for k in range(len(masks)) if k not in pair]
+        others = [k for k in range(len(shown)) if k not in pair]
         wrong = np.any([contradicted(found.points, cameras[k], outside[k], config.tolerance) for k in others], axis=0)
         found = Cloud(*(values[~wrong] for values in found))
         cloud = found if cloud is None else completed(cloud, found, cameras)
@@ -68,11 +69,6 @@ def _pairs(poses: Sequence[CArmPose], config: ReconstructionConfig) -> list[tupl
             f"no two views are {config.smallest_angle:g} degrees apart: for depth choose runs from other angles"
         )
     return sorted(enough, key=lambda pair: -angle[pair])
-
-
-def _pair(pair: tuple[int, int], masks: Sequence[Mask], poses: Sequence[CArmPose]) -> FramePair:
-    a, b = pair
-    return FramePair(0, 0, masks[a], masks[b], poses[a], poses[b])
 
 
 def contradicted(points: FloatArray, camera: Camera, outside: DistanceMap, tolerance: float) -> NDArray[np.bool_]:

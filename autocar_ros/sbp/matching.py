@@ -12,13 +12,30 @@ from numba import njit
 
 RADIUS_CAP = 1.5  # mm; a larger difference of radii costs no more: one vessel may lie over another
 WIDER = 0.6  # of a difference counts where the other view shows more: a second vessel may lie beside the one
+CUT_CAP = 1.0  # logarithm; a larger difference of what both views absorb costs no more
+DENSER = 0.4  # of a difference counts where the other view absorbs more: a second vessel may lie over the one
+CUT_UNMATCHED = 0.5  # of the largest cost of absorption, paid where there is nothing to compare
 REGRET_CAP = 10.0  # mm; a depth that the other view regrets more than this, or knows nothing of, is as bad as any
 NEAR = 4  # steps of depth to either side within which the other view's regret is asked for
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def matching_cost(  # type: ignore[no-untyped-def]
-    start, step, radius, depth, size, nearest, points_b, radius_b, unmatched, radius_weight
+    start,
+    step,
+    radius,
+    depth,
+    cut,
+    sure,
+    size,
+    nearest,
+    points_b,
+    radius_b,
+    cut_b,
+    sure_b,
+    unmatched,
+    radius_weight,
+    cut_weight,
 ):
     """Cost (N, D) mm of every depth of every ray by what the other view shows there, and which point of it that is.
 
@@ -27,10 +44,13 @@ def matching_cost(  # type: ignore[no-untyped-def]
     start : (3,), step : (N, 3), the rays in the other view: homogeneous pixels at depth 0 and per mm of depth
     radius : (N,) mm per mm of depth
     depth : (D,) mm
+    cut, sure : (N,) what the vessel absorbs there (`densitometry.Cuts`)
     size : mm per px and mm of depth, of the other view
     nearest : (rows, columns), points_b : (M, 2) px, radius_b : (M,) px, its centreline (`Centreline`)
+    cut_b, sure_b : (M,) what that absorbs
     unmatched : mm, largest cost of distance; also paid outside the image
     radius_weight : of the difference of radii
+    cut_weight : mm, of the difference of what is absorbed
 
     Returns
     -------
@@ -44,7 +64,7 @@ def matching_cost(  # type: ignore[no-untyped-def]
         for k in range(len(depth)):
             w = start[2] + depth[k] * step[i, 2]
             u, v = (start[0] + depth[k] * step[i, 0]) / w, (start[1] + depth[k] * step[i, 1]) / w
-            distance, difference = unmatched, RADIUS_CAP
+            distance, difference, absorbed = unmatched, RADIUS_CAP, CUT_UNMATCHED * CUT_CAP
             if w > 0 and u > -0.5 and u < columns - 0.5 and v > -0.5 and v < rows - 0.5:
                 j, mm = nearest[round(v), round(u)], size * w
                 apart = math.sqrt((u - points_b[j, 0]) ** 2 + (v - points_b[j, 1]) ** 2) * mm
@@ -52,12 +72,28 @@ def matching_cost(  # type: ignore[no-untyped-def]
                 difference = min(WIDER * wider if wider > 0 else -wider, RADIUS_CAP)
                 if apart < unmatched:
                     distance, match[i, k] = apart, j
-            cost[i, k] = distance + radius_weight * difference
+                    denser = cut_b[j] - cut[i]
+                    absorbed = sure_b[j] * min(DENSER * denser if denser > 0 else -denser, CUT_CAP)
+            cost[i, k] = distance + radius_weight * difference + cut_weight * sure[i] * absorbed
     return cost, match
 
 
 def matching_cost_numpy(  # type: ignore[no-untyped-def]
-    start, step, radius, depth, size, nearest, points_b, radius_b, unmatched, radius_weight
+    start,
+    step,
+    radius,
+    depth,
+    cut,
+    sure,
+    size,
+    nearest,
+    points_b,
+    radius_b,
+    cut_b,
+    sure_b,
+    unmatched,
+    radius_weight,
+    cut_weight,
 ):
     """Twin of `matching_cost` in numpy."""
     h = start + depth[None, :, None] * step[:, None, :]
@@ -72,6 +108,9 @@ def matching_cost_numpy(  # type: ignore[no-untyped-def]
     wider = radius_b[j] * size * w - radius[:, None] * depth
     difference = np.minimum(np.where(wider > 0, WIDER * wider, -wider), RADIUS_CAP)
     cost = np.where(matched, distance, unmatched) + radius_weight * np.where(inside, difference, RADIUS_CAP)
+    denser = cut_b[j] - cut[:, None]
+    absorbed = sure_b[j] * np.minimum(np.where(denser > 0, DENSER * denser, -denser), CUT_CAP)
+    cost += cut_weight * sure[:, None] * np.where(matched, absorbed, CUT_UNMATCHED * CUT_CAP)
     return cost, np.where(matched, j, -1)
 
 

@@ -45,7 +45,15 @@ def other_looks(
 
 
 def _swapped(pair: FramePair) -> FramePair:
-    return replace(pair, mask_a=pair.mask_b, mask_b=pair.mask_a, pose_a=pair.pose_b, pose_b=pair.pose_a)
+    return replace(
+        pair,
+        mask_a=pair.mask_b,
+        mask_b=pair.mask_a,
+        pose_a=pair.pose_b,
+        pose_b=pair.pose_a,
+        absorption_a=pair.absorption_b,
+        absorption_b=pair.absorption_a,
+    )
 
 
 def confirmed(clouds: Sequence[Cloud], cameras: Sequence[Camera]) -> Cloud:

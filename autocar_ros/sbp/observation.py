@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -14,8 +15,9 @@ from autocar_ros.errors import InvalidInputError, ReconstructionError
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.sbp.backproject import HULL_VOXEL, Views, hull, make_views
+from autocar_ros.sbp.densitometry import absorbed_across
 from autocar_ros.sbp.lifting import Lifted, confidence, lift_both
-from autocar_ros.types import MASK_THRESHOLD, DistanceMap, FramePair, Mask, SparseVolume
+from autocar_ros.types import MASK_THRESHOLD, AbsorptionMap, DistanceMap, FramePair, Mask, SparseVolume
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.skeleton import Centreline, bounding_box, distance_outside, extract_centreline
 
@@ -74,7 +76,7 @@ def observe(pair: FramePair, config: ReconstructionConfig) -> Observation:
 
 def centrelines(pair: FramePair) -> tuple[Centreline, Centreline]:
     """Centrelines of both masks; raises `ReconstructionError` when one is empty or full."""
-    return _centreline(pair.mask_a, "A"), _centreline(pair.mask_b, "B")
+    return _centreline(pair.mask_a, pair.absorption_a, "A"), _centreline(pair.mask_b, pair.absorption_b, "B")
 
 
 def evidence(seen: Observation) -> Evidence:
@@ -95,14 +97,15 @@ def evidence(seen: Observation) -> Evidence:
     )
 
 
-def _centreline(mask: Mask, plane: str) -> Centreline:
+def _centreline(mask: Mask, absorption: AbsorptionMap | None, plane: str) -> Centreline:
     share = np.mean(mask >= MASK_THRESHOLD)
     if share > FULLEST:
         raise ReconstructionError(f"the mask of plane {plane} is {share:.0%} vessel: its segmentation failed")
     try:
-        return extract_centreline(mask)
+        line = extract_centreline(mask)
     except InvalidInputError as error:
         raise ReconstructionError(f"plane {plane}: {error}") from error
+    return line if absorption is None else replace(line, absorbed=absorbed_across(line, absorption))
 
 
 def signed_distance(outside: DistanceMap) -> np.ndarray:

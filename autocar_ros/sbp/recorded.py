@@ -11,13 +11,11 @@ from autocar_ros.config import AlignmentConfig, ReconstructionConfig
 from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.alignment import How, Sighting, align, corrected, sighting
 from autocar_ros.geometry.carm import mm_per_pixel
-from autocar_ros.imaging.enhance import absorption
-from autocar_ros.imaging.segmentation import Segmenter
+from autocar_ros.imaging.segmentation import Segmenter, find_vessels
 from autocar_ros.sbp.pose_refinement import refine
-from autocar_ros.types import CArmPose, FramePair, Image, Mask
+from autocar_ros.types import CArmPose, FramePair, Image, Vessels
 from autocar_ros.vessels.alike import alike_frames
 
-WIDEST = 60  # px: wider dark things are no vessels
 MOMENTS = 10  # pairs of frames that show the vessels in the same place, at most
 AROUND = 121  # frames of a run that are looked at for others like one
 
@@ -27,28 +25,28 @@ class SegmentedRun:
 
     def __init__(self, images: Image, poses: Sequence[CArmPose], segmenter: Segmenter) -> None:
         self.images, self.poses, self._segmenter = images, poses, segmenter
-        self._masks: dict[int, Mask] = {}
+        self._vessels: dict[int, Vessels] = {}
         self._sightings: dict[int, Sighting] = {}
 
-    def mask(self, frame: int) -> Mask:
-        """Vessels of a frame (rows, columns)."""
-        if frame not in self._masks:
-            self._masks[frame] = self._segmenter.segment(self.images[frame]).vessel
-        return self._masks[frame]
+    def vessels(self, frame: int) -> Vessels:
+        """Vessels of a frame."""
+        if frame not in self._vessels:
+            self._vessels[frame] = find_vessels(self._segmenter, self.images[frame])
+        return self._vessels[frame]
 
-    def moments(self, frame: int, most: int) -> list[Mask]:
+    def moments(self, frame: int, most: int) -> list[Vessels]:
         """Vessels of up to `most` moments that show them in the same place, those of `frame` first.
 
         They are looked for among the `AROUND` frames nearest to it.
         """
         near = np.argsort(np.abs(np.arange(len(self.images)) - frame), kind="stable")[: AROUND if most > 1 else 1]
-        masks = {int(k): self.mask(int(k)) for k in near}
-        return [masks[k] for k in alike_frames(masks, frame, mm_per_pixel(self.poses[frame]), most)]
+        masks = {int(k): self.vessels(int(k)).mask for k in near}
+        return [self.vessels(k) for k in alike_frames(masks, frame, mm_per_pixel(self.poses[frame]), most)]
 
     def sighting(self, frame: int) -> Sighting:
         """What the vessels of a frame absorb, where; raises `InvalidInputError` for an empty mask."""
         if frame not in self._sightings:
-            self._sightings[frame] = frame_sighting(self.images[frame], self.mask(frame), self.poses[frame])
+            self._sightings[frame] = sighting_of(self.vessels(frame), self.poses[frame])
         return self._sightings[frame]
 
 
@@ -68,13 +66,20 @@ def _agreement(run_a: SegmentedRun, a: int, run_b: SegmentedRun, b: int) -> floa
     return 1 - found.residual_after if np.isfinite(found.residual_after) else -np.inf
 
 
-def frame_sighting(image: Image, mask: Mask, pose: CArmPose) -> Sighting:
+def sighting_of(vessels: Vessels, pose: CArmPose) -> Sighting:
     """What the vessels of a recorded frame absorb, where; raises `InvalidInputError` for an empty mask."""
-    return sighting(mask, pose, absorption(image, WIDEST).value)
+    return sighting(vessels.mask, pose, vessels.absorption)
 
 
-def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shift") -> FramePair:
-    """Pair of two recorded runs with its plane B corrected by what both images absorb; as it is with `how` None.
+def paired(a: Vessels, b: Vessels, pose_a: CArmPose, pose_b: CArmPose) -> FramePair:
+    """Key frame of two recorded runs, without stamps and phase."""
+    return FramePair(
+        0, 0, a.mask, b.mask, pose_a, pose_b, key_frame=True, absorption_a=a.absorption, absorption_b=b.absorption
+    )
+
+
+def aligned(pair: FramePair, how: How | None = "shift") -> FramePair:
+    """Pair of two recorded runs with its plane B corrected by what both views absorb; as it is with `how` None.
 
     "full" ends with reprojection of both centrelines, which takes seconds.
 
@@ -87,19 +92,22 @@ def aligned(pair: FramePair, images: tuple[Image, Image], how: How | None = "shi
     """
     if how is None:
         return pair
-    shown = zip(images, (pair.mask_a, pair.mask_b), (pair.pose_a, pair.pose_b), strict=True)
-    first, second = (frame_sighting(*of_plane) for of_plane in shown)
+    first = sighting(pair.mask_a, pair.pose_a, pair.absorption_a)
+    second = sighting(pair.mask_b, pair.pose_b, pair.absorption_b)
     found = align([(first, second)], how)
     if how == "full":
         found = refine(pair, found, ReconstructionConfig(), AlignmentConfig(), (first, second))
     return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 
-def more_moments(pair: FramePair, masks_a: Sequence[Mask], masks_b: Sequence[Mask]) -> list[FramePair]:
+def more_moments(pair: FramePair, seen_a: Sequence[Vessels], seen_b: Sequence[Vessels]) -> list[FramePair]:
     """Pairs of other moments of two recorded runs that show the vessels in the same place (`SegmentedRun.moments`).
 
     The first ones are those of `pair`, whose poses, stamps and phases the others get. Those of the run with fewer
     moments are used again.
     """
-    both = [(masks_a[k % len(masks_a)], masks_b[k % len(masks_b)]) for k in range(max(len(masks_a), len(masks_b)))]
-    return [replace(pair, mask_a=a, mask_b=b) for a, b in both[1:]]
+    both = [(seen_a[k % len(seen_a)], seen_b[k % len(seen_b)]) for k in range(max(len(seen_a), len(seen_b)))]
+    return [
+        replace(pair, mask_a=a.mask, mask_b=b.mask, absorption_a=a.absorption, absorption_b=b.absorption)
+        for a, b in both[1:]
+    ]

@@ -19,7 +19,17 @@ from autocar_ros.sync.contrast import ContrastFill
 from autocar_ros.sync.ecg import CLOCK_JUMP
 from autocar_ros.sync.partners import partners, skews
 from autocar_ros.sync.phase import HeartPhase, Phases
-from autocar_ros.types import NANOSECONDS, CArmPose, FloatArray, FramePair, IntArray, Mask, PhaseSource
+from autocar_ros.types import (
+    NANOSECONDS,
+    AbsorptionMap,
+    CArmPose,
+    FloatArray,
+    FramePair,
+    IntArray,
+    Mask,
+    PhaseSource,
+    Vessels,
+)
 
 PATIENCE = 1.0  # s a frame of simultaneous planes waits for its partner, and a plane may be silent
 MOST_FRAMES = 256  # kept of one plane
@@ -27,6 +37,7 @@ MOST_POSES = 256
 REMEDIES = {  # part of a reason why something was dropped -> what to do
     "cannot be used": "correct what its source sends",
     "clock jumped back": "nothing to do if a recording looped; otherwise set the clocks of both planes alike",
+    "no mono8 image of their mask": "harmless; to use it send absorption as large as mask, one byte a pixel",
     "not a mono8 image": "send masks of one byte a pixel",
     "repeated a stamp": "stamp each frame with its own exposure, and let one node alone send this plane",
     "after a newer one was paired": "send the frames of a plane in the order of their exposures",
@@ -46,7 +57,7 @@ class _Waiting:
     """A frame in a buffer, and why it has not been paired."""
 
     stamp_ns: int
-    mask: Mask
+    vessels: Vessels
     filled: bool
     reason: str
     used: bool = False
@@ -73,7 +84,7 @@ class _Plane:
         if abs(stamp - frame.stamp_ns) > timeout * NANOSECONDS:
             return f"the pose of plane {self.name} is older than pose_timeout"
         pose = self.poses[stamp]
-        if frame.mask.shape != (pose.rows, pose.columns):
+        if frame.vessels.mask.shape != (pose.rows, pose.columns):
             return f"the mask of plane {self.name} has another size than its pose says"
         return pose
 
@@ -120,8 +131,11 @@ class Pairing:
         if len(state.poses) > MOST_POSES:
             del state.poses[min(state.poses)]
 
-    def add_mask(self, plane: str, stamp_ns: int, mask: Mask) -> None:
-        """Take a mask of plane "a" or "b", in any order of stamps; one that cannot be used is counted."""
+    def add_mask(self, plane: str, stamp_ns: int, mask: Mask, absorption: AbsorptionMap | None = None) -> None:
+        """Take a mask of plane "a" or "b", in any order of stamps; one that cannot be used is counted.
+
+        What the vessels absorb is kept of frames that are fit for a new reconstruction, and handed on with key frames.
+        """
         self._watch_clock(self._plane(plane).newest, stamp_ns)
         state = self._plane(plane)
         refusal = self._refusal(state, stamp_ns, mask)
@@ -132,7 +146,11 @@ class Pairing:
         near = "of the same heart phase" if self._by_phase else "within max_pair_skew"
         filled = state.contrast.add(stamp_ns, mask).key
         self._heart.add_mask(plane, stamp_ns, mask)
-        frame = _Waiting(stamp_ns, mask, filled, f"plane {state.name} found no frame of plane {other} {near}")
+        if absorption is not None and (absorption.shape != mask.shape or absorption.dtype != np.uint8):
+            self.drops[f"what the vessels of plane {state.name} absorb is no mono8 image of their mask's size"] += 1
+            absorption = None
+        vessels = Vessels(mask, absorption if filled else None)
+        frame = _Waiting(stamp_ns, vessels, filled, f"plane {state.name} found no frame of plane {other} {near}")
         insort(state.frames, frame, key=lambda f: f.stamp_ns)
         state.newest = _later(state.newest, stamp_ns)
         self._evict()
@@ -249,18 +267,21 @@ class Pairing:
             return None
         told = self._phases([a, b])
         phase_a, phase_b = told.values
+        key = self._is_key(a, b)
         return FramePair(
             stamp_a_ns=a.stamp_ns,
             stamp_b_ns=b.stamp_ns,
-            mask_a=a.mask,
-            mask_b=b.mask,
+            mask_a=a.vessels.mask,
+            mask_b=b.vessels.mask,
             pose_a=pose_a,
             pose_b=pose_b,
             phase_a=float(phase_a),
             phase_b=float(phase_b),
             phase_error=float(skews(_stamps([a, b]), told)[1][0]),
             phase_source=PhaseSource(int(told.sources.max())),  # the less sure one: image before ECG
-            key_frame=self._is_key(a, b),
+            key_frame=key,
+            absorption_a=a.vessels.absorption if key else None,
+            absorption_b=b.vessels.absorption if key else None,
         )
 
     def _is_key(self, a: _Waiting, b: _Waiting) -> bool:

@@ -31,6 +31,7 @@ class Centreline:
     radius: FloatArray  # (N,) px
     edges: IntArray  # (E, 2)
     nearest: NDArray[np.int32]  # (rows, columns) index of the point nearest to a pixel
+    absorbed: FloatArray | None = None  # (N,) px, log attenuation summed across the vessel; None where it is unknown
 
     def __len__(self) -> int:
         return len(self.points)

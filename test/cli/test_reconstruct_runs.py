@@ -14,7 +14,7 @@ from autocar_ros.errors import InvalidInputError
 from autocar_ros.sync.cardiac import HeartBeats
 from autocar_ros.sync.runs import CLOSE, ObservedRun, RunPair
 from autocar_ros.synthetic.poses import standard_pair
-from autocar_ros.types import Frame, PhaseSource
+from autocar_ros.types import Frame, PhaseSource, Vessels
 
 STAMPS = np.arange(30, dtype=np.int64) * 66_666_667
 BEAT = 0.8
@@ -49,6 +49,6 @@ def test_an_unknown_phase_fits_only_another_unknown_one():
 def test_runs_that_are_alone_are_refused_with_the_reasons():
     pose = standard_pair("left", 64)[0]
     blank = np.zeros((64, 64), np.uint8)
-    shot = Shot(Path("a.dcm"), 0, Frame(0, blank), blank, pose, "")
+    shot = Shot(Path("a.dcm"), 0, Frame(0, blank), Vessels(blank), pose, "")
     with pytest.raises(InvalidInputError, match=r"no two runs fit each other: b\.dcm: too late"):
         reconstruct_shots([shot], ["b.dcm: too late"], ReconstructionConfig(method="lifting"), None)

@@ -235,6 +235,13 @@ def test_frame_pairs_round_trip():
     assert np.isnan(found.phase_b)
 
 
+def test_what_vessels_absorb_goes_with_a_pair_where_it_is_known(rng):
+    absorption = rng.integers(0, 255, pair().mask_a.shape, np.uint8)
+    found = c.pair_from_msg(over_the_wire(c.pair_to_msg(replace(pair(), absorption_a=absorption))))
+    np.testing.assert_array_equal(found.absorption_a, absorption)
+    assert found.absorption_b is None
+
+
 def test_the_alignment_of_a_pair_round_trips():
     assert c.pair_from_msg(over_the_wire(c.pair_to_msg(pair()))).alignment is None
     alignment = ViewAlignment(

@@ -14,6 +14,7 @@ from autocar_ros.config import SimulationConfig
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.nodes.segmentation import SegmentationNode
 from autocar_ros.synthetic.scene import Scene
+from autocar_ros.types import ABSORPTION_STEP
 
 NS = "/plane_a"
 
@@ -75,6 +76,18 @@ def test_the_catheter_is_told_apart(bench, segmentation):
     catheter, vessels = image_from_msg(catheters[0]) >= 128, scene().mask("a", MOMENT) > 0
     assert catheter.any()
     assert (catheter & vessels).sum() < 0.3 * catheter.sum()
+
+
+def test_what_the_vessels_absorb_is_told_where_somebody_listens(bench, segmentation):
+    _, masks, sender = segmentation
+    told = bench.collect(Image, f"{NS}/absorption")
+    bench.wait_matched(f"{NS}/absorption")
+    send(bench, sender, frame(), 7_000_000_001)
+    bench.wait(lambda: masks and told, "no mask or absorption")
+    assert told[0].header == masks[0].header
+    absorption, found = image_from_msg(told[0]), image_from_msg(masks[0]) >= 128
+    assert not absorption[~found].any()
+    assert np.median(absorption[found]) * ABSORPTION_STEP > 0.1
 
 
 @pytest.mark.parametrize("bits", [10, 12, 16])

@@ -83,6 +83,33 @@ def test_masks_and_poses_give_a_pair_with_the_exposure_stamps(planes):
     np.testing.assert_array_equal(pair.mask_a, mask(tree(), POSE_A))
 
 
+def test_what_vessels_absorb_goes_with_key_frames(planes):
+    """Told before the mask of its stamp; of another stamp, or of another encoding, it is left out."""
+    senders = {p: planes.bench.sender(Image, f"/plane_{p}/absorption", BEST_EFFORT) for p in "ab"}
+    planes.bench.wait(lambda: all(s.get_subscription_count() for s in senders.values()), "no one listens")
+    told = {p: mask(tree(), POSES[p]) // 3 for p in "ab"}
+    for k in range(12):
+        seconds = 1.0 + k / 15
+        for p in "ab":
+            planes.send_pose(p, seconds)
+            late = 0.001 if p == "b" else 0.0
+            planes._send(senders[p], image_to_msg(told[p], round((seconds + late) * 1e9), c.optical_frame(p)))
+            planes.send_mask(p, seconds)
+    planes.expect_pairs(12)
+    keys = [c.pair_from_msg(m) for m in planes.pairs if m.key_frame]
+    assert keys
+    for pair in keys:
+        np.testing.assert_array_equal(pair.absorption_a, told["a"])
+        assert pair.absorption_b is None
+    assert not any(m.absorption_a.height for m in planes.pairs if not m.key_frame)
+    wrong = image_to_msg(told["a"], 3 * 10**9, "")
+    wrong.encoding = "bgr8"
+    planes._send(senders["a"], wrong)
+    planes.send_both(3.0)
+    planes.expect_pairs(13)
+    assert planes.node.diagnostics.dropped["invalid input"] == 1
+
+
 def test_camera_info_and_tf_are_accepted_instead_of_poses(bench):
     planes = Planes(bench, with_poses=False)
     transforms = bench.sender(TFMessage, "/tf")

@@ -141,9 +141,10 @@ def test_costs_equal_their_twins(rng):
     pixels = np.concatenate([line_a.points[::20], rng.uniform(0, 511, (20, 2))])
     rays, depth = a.rays(pixels), np.arange(690.0, 910.0, 3.1)
     start, step = b.projection @ np.append(a.source, 1.0), rays @ b.projection[:, :3].T
+    cuts, cuts_b = ((rng.normal(size=n), rng.uniform(size=n)) for n in (len(pixels), len(line_b)))
     arguments = (
-        start, step, rng.uniform(0.001, 0.003, len(pixels)), depth, float(b.mm_per_pixel(1.0)), line_b.nearest,
-        line_b.points, line_b.radius, 2.5, 1.0,
+        start, step, rng.uniform(0.001, 0.003, len(pixels)), depth, *cuts, float(b.mm_per_pixel(1.0)), line_b.nearest,
+        line_b.points, line_b.radius, *cuts_b, 2.5, 1.0, 1.5,
     )  # fmt: skip
     (cost, match), (cost_twin, match_twin) = matching_cost(*arguments), matching_cost_numpy(*arguments)
     np.testing.assert_allclose(cost, cost_twin, atol=1e-9)

@@ -12,6 +12,7 @@ from autocar_ros.geometry.carm import camera_from_pose
 from autocar_ros.sbp.many_views import contradicted, reconstruct_views
 from autocar_ros.synthetic.cases import case_rng, draw_case
 from autocar_ros.synthetic.tubes import Tubes
+from autocar_ros.types import Vessels
 from autocar_ros.vessels.skeleton import distance_outside
 
 CONFIG = ReconstructionConfig(method="lifting")
@@ -32,7 +33,7 @@ def case():
 def views(case):
     a, b = case.pair.pose_a, case.pair.pose_b
     third = replace(a, primary_angle=a.primary_angle + 0.9, secondary_angle=-a.secondary_angle)
-    return [mask_of(case.truth, p) for p in (a, b, third)], [a, b, third]
+    return [Vessels(mask_of(case.truth, p)) for p in (a, b, third)], [a, b, third]
 
 
 def test_three_views_give_the_tree(case, views):
@@ -45,8 +46,8 @@ def test_three_views_give_the_tree(case, views):
 
 
 def test_a_view_contradicts_what_it_does_not_show(case, views):
-    masks, poses = views
-    camera, outside = camera_from_pose(poses[2]), distance_outside(masks[2])
+    shown, poses = views
+    camera, outside = camera_from_pose(poses[2]), distance_outside(shown[2].mask)
     assert contradicted(case.truth.position, camera, outside, 2.0).mean() < 0.02
     moved = case.truth.position + 15 * camera.rotation[0]
     assert contradicted(moved, camera, outside, 2.0).mean() > 0.3
@@ -55,8 +56,8 @@ def test_a_view_contradicts_what_it_does_not_show(case, views):
 
 
 def test_bad_input_is_refused(views):
-    masks, poses = views
+    shown, poses = views
     with pytest.raises(InvalidInputError, match="three views"):
-        reconstruct_views(masks[:2], poses[:2], CONFIG, None)
+        reconstruct_views(shown[:2], poses[:2], CONFIG, None)
     with pytest.raises(ReconstructionError, match="degrees apart"):
-        reconstruct_views(masks, [poses[0]] * 3, CONFIG, None)
+        reconstruct_views(shown, [poses[0]] * 3, CONFIG, None)

@@ -67,6 +67,32 @@ def test_simultaneous_pair_keeps_stamps_masks_and_poses():
     assert not made.problems()
 
 
+def test_key_frames_carry_what_their_vessels_absorb():
+    made = pairing(key_interval=1.0)
+    pairs = []
+    for k in range(12):
+        absorption = np.full(MASK.shape, k, np.uint8)
+        made.add_mask("a", k * 66 * MS, MASK, absorption)
+        made.add_mask("b", k * 66 * MS, MASK)
+        pairs.append((absorption, made.take()))
+    assert any(pair.key_frame for _, pair in pairs)
+    for absorption, pair in pairs:
+        assert pair.absorption_a is (absorption if pair.key_frame else None)
+        assert pair.absorption_b is None
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((3, 4), np.uint8), MASK.astype(np.uint16)])
+def test_absorption_of_another_size_or_kind_is_counted_and_left_out(wrong):
+    made = pairing()
+    for k in range(6):
+        made.add_mask("a", k * 66 * MS, MASK, wrong)
+        made.add_mask("b", k * 66 * MS, MASK)
+        pair = made.take()
+        assert pair.absorption_a is None
+    assert made.drops == {"what the vessels of plane A absorb is no mono8 image of their mask's size": 6}
+    assert "one byte" in remedy(next(iter(made.drops)))
+
+
 def test_nearest_frame_is_taken():
     made = pairing()
     made.add_mask("a", 100 * MS, MASK)

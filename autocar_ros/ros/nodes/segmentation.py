@@ -11,6 +11,7 @@ from std_msgs.msg import UInt8
 
 from autocar_ros.config import FrameChoiceConfig, SegmentationConfig
 from autocar_ros.imaging.segmentation import segmenter_for
+from autocar_ros.imaging.vessel_absorption import vessel_absorption
 from autocar_ros.ros.images import image_from_msg, image_to_msg
 from autocar_ros.ros.lifecycle import StageNode, main
 from autocar_ros.ros.stamps import to_ns
@@ -27,7 +28,10 @@ _TOO_SLOW = (
 
 
 class SegmentationNode(StageNode):
-    """``image_raw`` (mono8 or mono16, vessels dark) to ``mask`` and ``catheter_mask`` (mono8, probability)."""
+    """``image_raw`` (mono8 or mono16, vessels dark) to ``mask`` and ``catheter_mask`` (mono8, probability).
+
+    ``absorption`` (mono8) tells what the vessels of the mask absorb; it is sent before the mask of its stamp.
+    """
 
     configs = (SegmentationConfig, FrameChoiceConfig)
     niceness = 4  # where there is too little time, frames are lost before work was put into them, not after
@@ -37,6 +41,7 @@ class SegmentationNode(StageNode):
 
     def prepare(self) -> None:
         """Compile what is compiled at the first call."""
+        self._absorption = self.output(Image, "absorption")
         self._mask = self.output(Image, "mask")
         self._catheter = self.output(Image, "catheter_mask")
         self._level = self.output(UInt8, _LEVEL)
@@ -77,7 +82,11 @@ class SegmentationNode(StageNode):
         if not self._shedding.keeps(stamp, self._missed - missed):
             self.diagnostics.drop("left out", _TOO_SLOW.format(self._shedding.share))
             return
-        found = self._segmenter.segment(image_from_msg(message))
+        image = image_from_msg(message)
+        found = self._segmenter.segment(image)
+        if self._absorption.get_subscription_count():
+            absorption = vessel_absorption(image, *found)
+            self._absorption.publish(image_to_msg(absorption, stamp, message.header.frame_id))
         self.publish(self._mask, image_to_msg(found.vessel, stamp, message.header.frame_id), stamp)
         if self._catheter.get_subscription_count():
             self._catheter.publish(image_to_msg(found.catheter, stamp, message.header.frame_id))

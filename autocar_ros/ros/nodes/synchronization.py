@@ -30,6 +30,7 @@ from autocar_ros.ros.stamps import CORRECTED_FRAME, WORLD_FRAME, to_ns
 from autocar_ros.sync.alignment import Aligner
 from autocar_ros.sync.pairing import Pairing, remedy
 from autocar_ros.types import FramePair as Pair
+from autocar_ros.types import Image as Pixels
 
 _STATIC = 100  # messages on /tf_static that are taken at once: each broadcaster latches its own
 
@@ -37,6 +38,7 @@ _STATIC = 100  # messages on /tf_static that are taken at once: each broadcaster
 class SynchronizationNode(StageNode):
     """``plane_x/mask``, ``plane_x/carm_pose`` (or ``camera_info`` and TF) and ``ecg`` to ``frame_pair``.
 
+    With key frames goes what their vessels absorb, where ``plane_x/absorption`` tells.
     The pose of plane B is the corrected one, which is also sent as ``plane_b/carm_pose_corrected``. A plane that has
     sent a `CArmPose` is not listened to on ``camera_info`` any more: there it may be our own. With `align` full,
     ``plane_b/alignment_refined`` is taken over where it still fits.
@@ -60,6 +62,7 @@ class SynchronizationNode(StageNode):
         self._aligner = Aligner(self.parameters[AlignmentConfig])
         self._reported: Counter[str] = Counter()
         self._posed: set[str] = set()  # planes that send CArmPose
+        self._absorption: dict[str, tuple[int, Pixels]] = {}  # newest of a plane, until its mask comes
         if self._active:
             self._hear_refined()
 
@@ -69,6 +72,8 @@ class SynchronizationNode(StageNode):
         self._hear_refined()
         for plane in "ab":
             name = f"plane_{plane}"
+            # before the mask: of what is ready together, what was subscribed to first is taken first
+            self.input(Image, f"{name}/absorption", partial(self._on_absorption, plane), ordered=False)
             self.input(Image, f"{name}/mask", partial(self._on_mask, plane), ordered=False, needed=True, complete=True)
             self.input(CArmPose, f"{name}/carm_pose", partial(self._on_pose, plane), qos.stream(), ordered=False)
             self.input(CameraInfo, f"{name}/camera_info", partial(self._on_info, plane), qos.stream(), ordered=False)
@@ -88,9 +93,15 @@ class SynchronizationNode(StageNode):
         self._pairing.reset()
         self._aligner.reset()
         self._posed.clear()
+        self._absorption.clear()
+
+    def _on_absorption(self, plane: str, message: Image) -> None:
+        self._absorption[plane] = to_ns(message.header.stamp), image_from_msg(message)
 
     def _on_mask(self, plane: str, message: Image) -> None:
-        self._pairing.add_mask(plane, to_ns(message.header.stamp), image_from_msg(message))
+        stamp = to_ns(message.header.stamp)
+        of_frame, absorption = self._absorption.pop(plane, (None, None))
+        self._pairing.add_mask(plane, stamp, image_from_msg(message), absorption if of_frame == stamp else None)
         pair = self._pairing.take()
         if pair is not None:
             pair = self._aligner.correct(pair)
