@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -101,13 +101,13 @@ def reconstruct(
     pair: FramePair,
     config: ReconstructionConfig | None = None,
     network: SbpNetwork | None = None,
-    more: Sequence[FramePair] = (),
+    more: Iterable[FramePair] = (),
 ) -> Reconstruction:
     """Vessel graph of one pair of masks (the paper's reconstruction and graph initialisation).
 
     Without a `network` (`sbp.prediction.network_for`) the lifted centrelines alone are the reconstruction. With `more`
     pairs, in which the vessels lie in the same place (`sbp.recorded`), what few of them confirm is left out, and what
-    the first one lacks is added.
+    the first one lacks is added; each is asked for when the one before is done.
 
     Raises
     ------

@@ -20,7 +20,7 @@ from autocar_ros.geometry.rigid import rigid_register
 from autocar_ros.imaging.dicom import read_run
 from autocar_ros.imaging.segmentation import segmenter_for
 from autocar_ros.pipeline import Pipeline, reconstruct
-from autocar_ros.sbp.recorded import more_moments
+from autocar_ros.sbp.recorded import AWAY, from_around, more_moments
 from autocar_ros.types import Frame, FramePair, GraphStatus, Vessels, ViewAlignment
 from autocar_ros.vessels.reprojection import sample_edges
 
@@ -258,13 +258,32 @@ def test_more_moments_keep_poses_and_stamps():
     b[0] = b[0]._replace(absorption=b[0].mask // 2)
     pair = FramePair(1, 2, a[0].mask, b[0].mask, *poses)
     more = more_moments(pair, a, b[:2])
-    assert [(other.stamp_a_ns, other.stamp_b_ns, other.pose_b) for other in more] == [(1, 2, poses[1])] * 2
-    for other, k in zip(more, (1, 0), strict=True):  # the second run has two moments: its first one serves again
+    assert len(more) == 3 * len(AWAY) - 1
+    assert {(other.stamp_a_ns, other.stamp_b_ns) for other in more} == {(1, 2)}
+    reported = [other for other in more if (other.pose_a, other.pose_b) == poses]
+    for other, k in zip(reported, (1, 0), strict=True):  # the second run has two moments: its first one serves again
         assert other.mask_b is b[k].mask
         assert other.absorption_b is b[k].absorption
-    assert more[1].mask_a is a[2].mask
-    assert more[1].absorption_a is None
-    assert more_moments(pair, a[:1], b[:1]) == []
+    assert reported[1].mask_a is a[2].mask
+    assert reported[1].absorption_a is None
+    assert more_moments(pair, a[:1], b[:1], most=1) == []
+
+
+def test_looks_from_around_move_the_sources_alone():
+    pair = fork_pair()
+    around = from_around([pair])
+    moved = [
+        tuple(new.source_to_isocenter - old.source_to_isocenter for new, old in zip(poses, reported, strict=True))
+        for poses, reported in (((p.pose_a, p.pose_b), (pair.pose_a, pair.pose_b)) for p in around)
+    ]
+    assert moved == list(AWAY[1:])
+    np.testing.assert_allclose(np.sum(moved, axis=0), 0, atol=1e-9)  # their mean is where the vessel is
+    for other in around:
+        assert other.mask_a is pair.mask_a
+        assert other.pose_b.source_to_detector == pair.pose_b.source_to_detector
+    points, _ = fork()
+    graph = reconstruct(pair, more=around).graph
+    assert np.quantile(KDTree(points).query(graph.position)[0], 0.95) < 1.0
 
 
 def test_coarser_voxels_are_fewer():

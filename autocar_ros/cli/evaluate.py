@@ -40,7 +40,7 @@ from autocar_ros.figures.comparison import draw_scores, draw_volumes
 from autocar_ros.figures.graph3d import draw_graph
 from autocar_ros.imaging.dicom import read_run
 from autocar_ros.imaging.segmentation import find_vessels, segmenter_for
-from autocar_ros.sbp.recorded import MOMENTS, paired
+from autocar_ros.sbp.recorded import MOMENTS, from_around, paired
 from autocar_ros.types import FramePair, VesselGraph
 
 TITLE = "Static reconstruction of simulated trees"
@@ -188,7 +188,7 @@ def _phantom_trials(name: str, pairs: list[FramePair]) -> Iterator[tuple[str, st
     for pair in pairs:
         yield name, name, pair, {}
     for k in range(0, len(pairs) if name in TOGETHER else 0, TOGETHER_EACH):
-        yield name, f"{name}_together", pairs[k], {"more": (pairs[k + 1 :] + pairs[:k])[: MOMENTS - 1]}
+        yield name, f"{name}_together", pairs[k], {"more": from_around((pairs[k:] + pairs[:k])[:MOMENTS])}
 
 
 def _write_phantom(

@@ -78,7 +78,7 @@ def alignment(
         for first, second in combinations(shown, 2):
             angle = float(np.degrees(angle_between(first.view.pose, second.view.pose)))
             if angle >= ANGLE:
-                scores = _scores(first, second, config, network, reference)
+                scores = _scores(first, second, config, network, reference, moments)
                 rows.append({"views": f"{first.view.name} {second.view.name}", "angle_deg": angle} | scores)
             bar.advance(task, len(TRIALS))
         many = []
@@ -103,6 +103,7 @@ def _scores(
     config: ReconstructionConfig,
     network: SbpNetwork | None,
     reference: VesselGraph,
+    moments: int,
 ) -> dict[str, Any]:
     """Error of the shift in px, depth, and recall and precision of every trial."""
     a, b = first.view, second.view
@@ -121,7 +122,7 @@ def _scores(
     for trial, how in TRIALS.items():
         pair = _pair(first, second, (a.pose, b.pose) if trial == "told" else (a.reported, b.reported))
         pair = aligned(pair, how)
-        more = more_moments(pair, first.moments, second.moments)
+        more = more_moments(pair, first.moments, second.moments, moments)
         try:
             score, _ = score_registered(reconstruct(pair, config, network, more).graph, reference)
             found[trial] = {"recall_3mm": score.recall_3mm, "precision_3mm": score.precision_3mm}

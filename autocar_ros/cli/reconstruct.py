@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import typer
 from rich.markup import escape
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from autocar_ros.cli.console import progress, terminal
@@ -42,7 +44,8 @@ MomentsOption = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Frames of each of two runs that show the vessels in the same place, used together; 1 is quickest.",
+        help="Frames of each of two runs that show the vessels in the same place, used together; 1 is quickest, one "
+        "look alone.",
     ),
 ]
 FrameB = Annotated[int | None, typer.Option(min=0, help=f"Frame of run B, {WITHOUT}")]
@@ -135,12 +138,19 @@ def reconstruct(
             phase_source=chosen.source,
         )
         pair = aligned(pair, align.how)
-        more = more_moments(pair, seen_a, seen_b)
-        graph = reconstruct_pair(pair, config, network, more).graph
+        more = more_moments(pair, seen_a, seen_b, moments)
+        bar.update(task, total=5 + len(more))
+        graph = reconstruct_pair(pair, config, network, _each(more, bar, task) if more else ()).graph
         bar.update(task, advance=1, description="Writing")
         _write(out, graph, pair, (first, second))
         bar.advance(task)
-    _summary(graph, pair, chosen, 1 + len(more), out)
+    _summary(graph, pair, chosen, max(len(seen_a), len(seen_b)), out)
+
+
+def _each(more: Sequence[FramePair], bar: Progress, task: TaskID) -> Iterator[FramePair]:
+    for pair in more:
+        yield pair
+        bar.advance(task)
 
 
 def _read(path: Path, pixel_spacing: float | None, frame: int | None) -> XrayRun:

@@ -148,7 +148,7 @@ def judge(
     pair = aligned(paired(seen_a[0], seen_b[0], first.pose, second.pose), how)
     start = (trial, moment, (first, second, third), pair.alignment or ViewAlignment())
     try:
-        graph = rebuild(pair, more=more_moments(pair, seen_a, seen_b)).graph
+        graph = rebuild(pair, more=more_moments(pair, seen_a, seen_b, moments)).graph
     except ReconstructionError:
         return Outcome(*start, None, None, None)
     return Outcome(*start, graph, third_view(graph, third), by_chance(graph, third))

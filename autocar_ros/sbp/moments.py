@@ -5,7 +5,7 @@ What noise in the masks, or chance in the lifting, made of one look at one momen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -24,16 +24,16 @@ from autocar_ros.types import FloatArray, FramePair
 from autocar_ros.vessels.graph import Cloud
 
 CONFIRMED = 1.5  # mm within which a point of one cloud is found in another
-CONFIRMING = 0.4  # of the clouds confirm a point, whatever else they say
+CONFIRMING = 0.5  # of the clouds confirm a point, whatever else they say
 LEAST = 0.15  # of the clouds must have a point that has no rival, ...
-MORE_THAN_ONE_MOMENT = 3  # ... and so many at least: each moment has two, from either side
+FEWEST_LEAST = 3  # ... and so many at least
 RIVALRY = 0.7  # of the support of the best supported point that the same place in an image could show instead
 CELLS = 2  # of an image to `CONFIRMED` when points are looked up that project beside each other
 FEWEST = 3  # clouds; two that differ do not tell which is right
 
 
 def other_looks(
-    pair: FramePair, more: Sequence[FramePair], config: ReconstructionConfig, network: SbpNetwork | None
+    pair: FramePair, more: Iterable[FramePair], config: ReconstructionConfig, network: SbpNetwork | None
 ) -> Iterator[Cloud]:
     """Clouds of `more` pairs, each looked at from both sides, and of the first from its other side; if they give one.
 
@@ -69,7 +69,7 @@ def confirmed(clouds: Sequence[Cloud], cameras: Sequence[Camera]) -> Cloud:
     best = np.zeros(len(support), bool)
     for camera in cameras:
         best |= support >= RIVALRY * _largest_beside(mean[:, :3], support, camera)
-    least = max(LEAST, MORE_THAN_ONE_MOMENT / len(clouds))
+    least = max(LEAST, FEWEST_LEAST / len(clouds))
     points, (radius, sure, apart) = mean_in_cells(mean[(support >= CONFIRMING) | (support >= least) & best])
     return Cloud(points, radius, sure, apart)
 

@@ -17,6 +17,8 @@ from autocar_ros.types import CArmPose, FramePair, Image, Vessels
 from autocar_ros.vessels.alike import alike_frames
 
 MOMENTS = 10  # pairs of frames that show the vessels in the same place, at most
+# mm that the sources of both views are taken to be further from the isocentre than headers say
+AWAY = ((0.0, 0.0), (10.0, 0.0), (0.0, 10.0), (-10.0, 0.0), (0.0, -10.0))
 AROUND = 121  # frames of a run that are looked at for others like one
 
 
@@ -100,14 +102,36 @@ def aligned(pair: FramePair, how: How | None = "shift") -> FramePair:
     return replace(pair, pose_b=corrected(pair.pose_b, found), alignment=found)
 
 
-def more_moments(pair: FramePair, seen_a: Sequence[Vessels], seen_b: Sequence[Vessels]) -> list[FramePair]:
-    """Pairs of other moments of two recorded runs that show the vessels in the same place (`SegmentedRun.moments`).
+def more_moments(
+    pair: FramePair, seen_a: Sequence[Vessels], seen_b: Sequence[Vessels], most: int = MOMENTS
+) -> list[FramePair]:
+    """Other looks at two recorded runs whose frames show the vessels in the same place (`SegmentedRun.moments`).
 
-    The first ones are those of `pair`, whose poses, stamps and phases the others get. Those of the run with fewer
-    moments are used again.
+    The first moment of each is that of `pair`, whose poses, stamps and phases the others get, `most` in all. Those of
+    the run with fewer moments are used again. All are looked at `from_around`; of one moment alone, if no more are
+    asked for, there is nothing else.
     """
+    if most == 1:
+        return []
     both = [(seen_a[k % len(seen_a)], seen_b[k % len(seen_b)]) for k in range(max(len(seen_a), len(seen_b)))]
-    return [
-        replace(pair, mask_a=a.mask, mask_b=b.mask, absorption_a=a.absorption, absorption_b=b.absorption)
-        for a, b in both[1:]
-    ]
+    return from_around(
+        [
+            replace(pair, mask_a=a.mask, mask_b=b.mask, absorption_a=a.absorption, absorption_b=b.absorption)
+            for a, b in both[:most]
+        ]
+    )
+
+
+def from_around(moments: Sequence[FramePair]) -> list[FramePair]:
+    """All moments, each with both X-ray sources `AWAY` from where they are said to be; without the first as it is.
+
+    Nobody knows the distance of a source to the millimetre. A centimetre leaves a vessel where it is, within a
+    millimetre; what is taken for it by chance, because much looks alike, moves or goes.
+    """
+    return [_from_further(moment, *away) for moment in moments for away in AWAY][1:]
+
+
+def _from_further(pair: FramePair, a: float, b: float) -> FramePair:
+    poses = (pair.pose_a, a), (pair.pose_b, b)
+    first, second = (replace(p, source_to_isocenter=p.source_to_isocenter + further) for p, further in poses)
+    return replace(pair, pose_a=first, pose_b=second)
