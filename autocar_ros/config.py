@@ -302,7 +302,6 @@ class CaseConfig(_Checked):
     damage: float = option(0.0, "how badly the masks are segmented", "", 0.0, 1.0)
     pose_angle: float = option(0.0, "standard deviation of the believed angles", "deg", 0.0, 20.0)
     pose_shift: float = option(0.0, "standard deviation of the believed isocentre", "mm", 0.0, 50.0)
-    absorption: float = option(0.0, "probability that pictures tell what the vessels absorb, too", "", 0.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from autocar_ros.config import CaseConfig, SimulationConfig
 from autocar_ros.errors import ConfigError
 from autocar_ros.geometry.camera import Camera
 from autocar_ros.geometry.carm import camera_from_pose, mm_per_pixel
-from autocar_ros.imaging.enhance import float32
 from autocar_ros.synthetic.anatomy import draw_anatomy, graph_of
 from autocar_ros.synthetic.catheter import Catheter, lay_catheter
 from autocar_ros.synthetic.damage import damage_mask, lose_vessels
@@ -26,20 +25,9 @@ from autocar_ros.synthetic.heart import Heart, draw_heart
 from autocar_ros.synthetic.motion import Motion, draw_motion
 from autocar_ros.synthetic.pose_history import load_history
 from autocar_ros.synthetic.poses import disturbed, draw_pair, draw_uniform_pair
-from autocar_ros.synthetic.scene import IODINE
 from autocar_ros.synthetic.tube_trees import draw_tubes
-from autocar_ros.synthetic.tubes import Float32Image, Tubes
-from autocar_ros.types import (
-    ABSORPTION_STEP,
-    AbsorptionMap,
-    CArmPose,
-    FloatArray,
-    FramePair,
-    Mask,
-    SeenBy,
-    VesselGraph,
-    Vessels,
-)
+from autocar_ros.synthetic.tubes import Tubes
+from autocar_ros.types import CArmPose, FloatArray, FramePair, Mask, SeenBy, VesselGraph
 from autocar_ros.vessels.export import load_graph
 from autocar_ros.vessels.tree import visible_part
 
@@ -49,11 +37,6 @@ SPAN = 10.0  # s, some breaths and beats, in which the moment of a case is drawn
 CORRELATION = 35.0  # mm, of a misalignment that is no heart beat: neighbouring vessels are displaced alike
 BENDING = (12.0, 45.0)  # mm, correlation of the deformations of a mask
 KNOTS = 33  # of a deformation along an edge of the image
-UNEVEN, MIXING = 0.2, 50.0  # contrast agent differs by so much (log, standard deviation), over so many mm
-EXPOSURE = (0.4, 1.6)  # of what a picture tells of the attenuation
-BLUR = (0.5, 1.5)  # px
-UNEVEN_BACKGROUND, BACKGROUND = 0.08, 25.0  # log attenuation, largest standard deviation; px of its correlation
-NOISE = (0.02, 0.12)  # log attenuation of a pixel, standard deviation
 CATHETER = 0.6  # probability that a badly segmented mask shows the catheter
 
 
@@ -92,21 +75,16 @@ def draw_case(rng: Generator, config: CaseConfig | None = None) -> Case:
     Without disturbances the case is exact: masks are the lumens that the rays meet, the poses are the true ones.
     """
     config = config or CaseConfig()
-    shape, moment, views, *flaws, pose, agent, picture_a, picture_b = rng.spawn(9)
+    shape, moment, views, *flaws, pose = rng.spawn(6)
     poses = _draw_poses(views, config)
     patient = _draw_patient(shape, moment, config)
     cameras = [camera_from_pose(p) for p in poses]
-    known = agent.random() < config.absorption
-    share = np.exp(UNEVEN * smooth_field(agent, patient.graph.position, MIXING, 1)[:, 0]) if known else None
-    each = zip(flaws, (picture_a, picture_b), patient.position, cameras, poses, strict=True)
-    a, b = (
-        _seen(flaw, picture, patient, position, share, camera, mm_per_pixel(p), config)
-        for flaw, picture, position, camera, p in each
+    mask_a, mask_b = (
+        _mask(r, patient, position, camera, mm_per_pixel(p), config)
+        for r, position, camera, p in zip(flaws, patient.position, cameras, poses, strict=True)
     )
     pose_a, pose_b = (disturbed(pose, p, config.pose_angle, config.pose_shift) for p in poses)
-    pair = FramePair(
-        0, 0, a.mask, b.mask, pose_a, pose_b, key_frame=True, absorption_a=a.absorption, absorption_b=b.absorption
-    )
+    pair = FramePair(0, 0, mask_a, mask_b, pose_a, pose_b, key_frame=True)
     return Case(pair, _truth(patient, cameras))
 
 
@@ -139,17 +117,13 @@ def misplaced(rng: Generator, motion: Motion, points: FloatArray, misalignment: 
 
 def bend(rng: Generator, mask: Mask, pixel: float, amount: float) -> Mask:
     """Deform a square mask smoothly by `amount` mm root mean square, its pixels being `pixel` mm."""
-    bent = cv2.remap(mask, *_bending(rng, len(mask), pixel, amount), cv2.INTER_LINEAR)
-    return np.where(bent > 127, np.uint8(255), np.uint8(0))
-
-
-def _bending(rng: Generator, size: int, pixel: float, amount: float) -> tuple[Float32Image, Float32Image]:
-    """Column and row (size, size) px from where a smoothly deformed image takes its pixels."""
+    size = len(mask)
     field = smooth_field(rng, grid(KNOTS, size * pixel), log_uniform(rng, *BENDING), 2)
     knots = (field * (amount / pixel / _rms(field))).reshape(KNOTS, KNOTS, 2).astype(np.float32)
     shift = cv2.resize(knots, (size, size), interpolation=cv2.INTER_CUBIC)
     line = np.arange(size, dtype=np.float32)
-    return shift[..., 0] + line, shift[..., 1] + line[:, None]
+    bent = cv2.remap(mask, shift[..., 0] + line, shift[..., 1] + line[:, None], cv2.INTER_LINEAR)
+    return np.where(bent > 127, np.uint8(255), np.uint8(0))
 
 
 def _rms(vectors: FloatArray) -> float:
@@ -189,42 +163,19 @@ def _draw_tree(rng: Generator, config: CaseConfig) -> tuple[Heart, VesselGraph]:
     return draw_heart(rng), graph.with_(position=graph.position - middle)
 
 
-def _seen(
-    rng: Generator,
-    picture: Generator,
-    patient: _Patient,
-    position: FloatArray,
-    share: FloatArray | None,
-    camera: Camera,
-    pixel: float,
-    config: CaseConfig,
-) -> Vessels:
-    """What a segmentation makes of one view, and of the picture; `share` (N,) of contrast agent, None: no picture."""
+def _mask(
+    rng: Generator, patient: _Patient, position: FloatArray, camera: Camera, pixel: float, config: CaseConfig
+) -> Mask:
+    """What a segmentation makes of one view."""
     shown = lose_vessels(rng, position, patient.graph.radius, config.damage)
-    chords = patient.tubes.chords(camera, position, shown if share is None else shown * share)
+    chords = patient.tubes.chords(camera, position, shown)
     if rng.random() < CATHETER * config.damage:
         catheter = patient.catheter.position(position[0])
         patient.catheter.wall.chords(camera, catheter, np.ones(len(catheter)), chords)
     mask = np.where(chords > 0, np.uint8(255), np.uint8(0))
     if config.elastic > 0:
-        places = _bending(rng, len(mask), pixel, config.elastic)
-        mask = np.where(cv2.remap(mask, *places, cv2.INTER_LINEAR) > 127, np.uint8(255), np.uint8(0))
-        chords = float32(cv2.remap(chords, *places, cv2.INTER_LINEAR))
-    mask = damage_mask(rng, mask, pixel, config.damage)
-    return Vessels(mask, None if share is None else _absorption(picture, chords, mask))
-
-
-def _absorption(rng: Generator, chords: Float32Image, mask: Mask) -> AbsorptionMap:
-    """What a picture tells of chords (rows, columns) mm of contrast agent, with its exposure, blur and noise."""
-    size = len(mask)
-    exposure = IODINE * log_uniform(rng, *EXPOSURE)
-    blurred = cv2.GaussianBlur(exposure * chords, (0, 0), log_uniform(rng, *BLUR))
-    behind = smooth_field(rng, grid(KNOTS, size), BACKGROUND, 1).reshape(KNOTS, KNOTS).astype(np.float32)
-    uneven, noise = rng.uniform(0, UNEVEN_BACKGROUND), rng.uniform(*NOISE)
-    level = blurred + uneven * cv2.resize(behind, (size, size), interpolation=cv2.INTER_CUBIC)
-    level += noise * rng.standard_normal(mask.shape, np.float32)
-    steps = np.clip(np.rint(level / ABSORPTION_STEP), 0, 255)
-    return np.where(mask > 0, steps, 0).astype(np.uint8)
+        mask = bend(rng, mask, pixel, config.elastic)
+    return damage_mask(rng, mask, pixel, config.damage)
 
 
 def _truth(patient: _Patient, cameras: list[Camera]) -> VesselGraph:

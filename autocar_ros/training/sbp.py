@@ -27,7 +27,6 @@ FEWEST_NODES = 20  # a case that shows less of a tree is drawn anew
 SEPARATION = (20.0, 160.0)  # degrees between the views of a training case; nearer to 0 or 180 there is no depth
 WIDER = 0.4  # of the cases
 TUBES = 0.35  # of the cases are no coronaries, so that those are not taken for a law
-KNOWN = 0.6  # of the cases tell what their vessels absorb, as raw frames do and masks alone do not
 WIDEST = 2.2  # times the radius; two CT trees have 1.75 times that of the simulated ones, in the median
 
 
@@ -119,11 +118,10 @@ def told_of(cases: CaseConfig) -> dict[str, str]:
 def draw_disturbances(rng: np.random.Generator, cases: CaseConfig) -> CaseConfig:
     """Half of the cases are as exact as the evaluation's, the others are damaged in one or more ways.
 
-    Some, exact or not, have wider vessels: those of patients and phantoms often are. Of some is told what the vessels
-    absorb.
+    Some, exact or not, have wider vessels: those of patients and phantoms often are.
     """
     wider = log_uniform(rng, 1.0, WIDEST) if rng.random() < WIDER else 1.0
-    cases = replace(cases, separation=SEPARATION, calibre=cases.calibre * wider, absorption=KNOWN)
+    cases = replace(cases, separation=SEPARATION, calibre=cases.calibre * wider)
     if not cases.trees and rng.random() < TUBES:
         cases = replace(cases, tree="tubes")
     if rng.random() < 0.5:

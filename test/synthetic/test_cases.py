@@ -57,19 +57,6 @@ def test_a_case_is_its_numbers():
     assert not same_masks(draw(3), draw(4))
 
 
-@pytest.mark.parametrize("disturbances", [{}, {"damage": 0.5, "elastic": 0.5}])
-def test_pictures_tell_what_vessels_absorb_and_change_nothing_else(disturbances):
-    told, masks = draw(3, absorption=1.0, **disturbances), draw(3, **disturbances)
-    assert same_masks(told, masks)
-    assert masks.pair.absorption_a is masks.pair.absorption_b is None
-    for mask, absorption in ((told.pair.mask_a, told.pair.absorption_a), (told.pair.mask_b, told.pair.absorption_b)):
-        assert not absorption[mask == 0].any()
-        assert (absorption[mask > 0] > 0).mean() > 0.7
-        assert absorption.max() > 3 * np.median(absorption[mask > 0])  # wide vessels absorb more than thin ones
-    again = draw(3, absorption=1.0, **disturbances)
-    np.testing.assert_array_equal(again.pair.absorption_b, told.pair.absorption_b)
-
-
 def test_splits_share_nothing():
     first = {case_rng(split, seed, k).bytes(16) for split in SPLITS for seed in range(4) for k in range(4)}
     assert len(first) == len(SPLITS) * 16
