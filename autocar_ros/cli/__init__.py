@@ -69,7 +69,7 @@ def _forward(name: str) -> Callable[[typer.Context], None]:
     """Hand the arguments to the command of that name; the package's own errors end it with one line and code 1."""
 
     def run(context: typer.Context) -> None:
-        if name == "bench":  # it keeps to one core, where threads of BLAS would wait for each other
+        if name in ("bench", "reconstruct"):  # threads gain little, and beside other work they wait for each other
             os.environ.update(one_thread())
         try:
             command = _load(name)
