@@ -38,16 +38,24 @@ class Fan(NamedTuple):
 def epipolar_fan(first: CArmPose, second: CArmPose) -> Fan:
     """Planes of two views; raises `InvalidInputError` when both have one X-ray source."""
     cameras = camera_from_pose(first), camera_from_pose(second)
-    baseline = cameras[1].source - cameras[0].source
-    if np.linalg.norm(baseline) < 1.0:
-        raise InvalidInputError("both views have one X-ray source: choose runs from different angles")
-    baseline = baseline / np.linalg.norm(baseline)
-    normal = np.cross(baseline, -(cameras[0].source + cameras[1].source))
-    normal /= np.linalg.norm(normal)  # of the plane through the isocentre
+    baseline, normal = epipolar_axes(*cameras)
     forms = [_forms(camera, baseline, normal) for camera in cameras]
     (start, end), _ = cameras[1].project(np.stack([np.zeros(3), baseline]))
     along = (end - start) / np.linalg.norm(end - start)
     return Fan(forms[0], forms[1], np.array([-along[1], along[0]]) / mm_per_pixel(second))
+
+
+def epipolar_axes(first: Camera, second: Camera) -> tuple[FloatArray, FloatArray]:
+    """Unit vectors (3,) from one X-ray source to the other, and normal to their plane through the isocentre.
+
+    Raises `InvalidInputError` when both views have one X-ray source.
+    """
+    baseline = second.source - first.source
+    if np.linalg.norm(baseline) < 1.0:
+        raise InvalidInputError("both views have one X-ray source: choose runs from different angles")
+    baseline = baseline / np.linalg.norm(baseline)
+    normal = np.cross(baseline, -(first.source + second.source))
+    return baseline, normal / np.linalg.norm(normal)
 
 
 def agreement(fan: Fan, first: Absorbed, second: Absorbed, shifts: Sequence[float] | FloatArray = (0.0,)) -> FloatArray:

@@ -13,7 +13,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from autocar_ros.errors import InvalidInputError
 from autocar_ros.geometry.camera import Camera
+from autocar_ros.geometry.consistency import epipolar_axes
 from autocar_ros.types import ABSORPTION_STEP, AbsorptionMap, FloatArray
 from autocar_ros.vessels import tree
 from autocar_ros.vessels.skeleton import Centreline
@@ -50,14 +52,17 @@ def absorbed_across(line: Centreline, absorption: AbsorptionMap) -> FloatArray:
 
 
 def compared_cuts(line_a: Centreline, a: Camera, line_b: Centreline, b: Camera) -> tuple[Cuts, Cuts]:
-    """Cuts of two views on one scale: their exposures may differ. All unsure where a view tells no absorption."""
+    """Cuts of two views on one scale: their exposures may differ.
+
+    All are unsure where a view tells no absorption, and where both views have one X-ray source.
+    """
     if line_a.absorbed is None or line_b.absorbed is None:
         return _unknown(line_a), _unknown(line_b)
+    try:
+        baseline, normal = epipolar_axes(a, b)
+    except InvalidInputError:
+        return _unknown(line_a), _unknown(line_b)
     of_a, of_b = _cuts(line_a, line_a.absorbed, a, b), _cuts(line_b, line_b.absorbed, b, a)
-    baseline = b.source - a.source
-    baseline = baseline / np.linalg.norm(baseline)
-    normal = np.cross(baseline, -(a.source + b.source))  # of the plane through the isocentre
-    normal /= np.linalg.norm(normal)
     depth = np.cross(normal, baseline)
     planes = [(rays @ normal) / (rays @ depth) for rays in (a.rays(line_a.points), b.rays(line_b.points))]
     held = _held(line_a, line_a.absorbed, a), _held(line_b, line_b.absorbed, b)

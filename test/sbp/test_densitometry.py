@@ -78,6 +78,14 @@ def test_without_absorption_nothing_is_sure():
             np.testing.assert_array_equal(one.points, other.points)
 
 
+def test_two_views_from_one_source_tell_nothing():
+    """Of three runs the first two may be from one angle."""
+    pair = seen((curve((-30, -20, 45), (35, 25, -40)), 1.5, 1.0), poses=POSES[:1] * 2)
+    _, found = cuts(pair)
+    assert not any(cut.sure.any() for cut in found)
+    assert all(np.isfinite(lifted.points).all() for lifted in observe(pair, CONFIG).lifted)
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_absorption_tells_vessels_of_equal_width_apart(swapped):
     """Two tubes on the same epipolar lines can be two others that cast the same shadows."""
